@@ -1,0 +1,1 @@
+"""Age assurance, parental consent and signed age-tier tokens; `agegate.guard` is the client half."""
