@@ -174,12 +174,11 @@ class Operator:
 
     @property
     def discloses(self) -> bool:
-        """Whether any declared recipient makes this a disclosure (16 CFR 312.2).
+        """Whether what was declared includes any disclosure (16 CFR 312.2).
 
         Integral third parties count: `email_plus` and `text_plus` need an operator that discloses nothing.
         """
-        named = {r for p in self.purposes for r in (*p.recipients, *((p.recipient,) if p.recipient else ()))}
-        return any(r.role is RecipientRole.THIRD_PARTY and r.id in named for r in self.recipients) or any(
+        return any(r.role is RecipientRole.THIRD_PARTY for r in self.recipients) or any(
             p.kind is PurposeKind.DISCLOSE for p in self.purposes
         )
 

@@ -1,0 +1,1 @@
+"""Use cases: one public method each, one transaction each."""
