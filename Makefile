@@ -45,8 +45,8 @@ define install
 	@sum=$$($(SUM)); stamp=$(VENV)/.installed-$(1); \
 	if [ "$$sum" != "$$(cat $$stamp 2>/dev/null)" ] || [ ! -x $(BIN)/agegate ]; then \
 	  echo "installing requirements/$(1).txt"; \
-	  $(PIP) install --quiet --require-hashes -r requirements/$(1).txt; \
-	  $(PIP) install --quiet --no-deps --no-build-isolation --editable .; \
+	  $(PIP) install --quiet --quiet --require-hashes -r requirements/$(1).txt; \
+	  $(PIP) install --quiet --quiet --no-deps --no-build-isolation --editable .; \
 	  echo "$$sum" > $$stamp; \
 	fi
 endef
