@@ -25,7 +25,9 @@ from tests.support.postgres import Cluster, temporary_folder
 PREFIX = "agegate-tests-"
 RUN_FOLDER = "AGEGATE_TEST_RUN_FOLDER"  # inherited by xdist workers
 _ROOT = Path(__file__).resolve().parents[2]
-_started: list[subprocess.Popen[bytes]] = []  # a dropped Popen complains that its process still runs
+_started: list[
+    subprocess.Popen[bytes]
+] = []  # a dropped Popen complains that its process still runs
 
 
 def new_run_folder() -> Path:

@@ -103,7 +103,7 @@ class SmtpSink:
     def accept(self) -> None:
         """Listen, again on the same port after `refuse`."""
         if self._controller is None:
-            self._controller = _Controller(
+            self._controller = Controller(
                 _Handler(self), hostname="127.0.0.1", port=self.port,
                 auth_required=self.user is not None, auth_require_tls=False,
                 authenticator=self._authenticate if self.user else None,
@@ -172,11 +172,6 @@ class SmtpSink:
             and data.password.decode() == self.password
         )
         return AuthResult(success=right, handled=False)
-
-
-class _Controller(Controller):
-    def factory(self) -> SMTP:
-        return SMTP(self.handler, enable_SMTPUTF8=True, **self.SMTP_kwargs)
 
 
 class _Handler:
