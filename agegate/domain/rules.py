@@ -83,7 +83,7 @@ class Rule:
         return {
             "id": self.id,
             "title": self.title,
-            "jurisdiction": list(self.jurisdictions),
+            "jurisdiction": ", ".join(self.jurisdictions),
             "source": self.source,
             "status": self.status.value,
             "valid_from": self.valid_from.isoformat() if self.valid_from else None,
