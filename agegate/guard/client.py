@@ -90,12 +90,19 @@ class GuardClient:
 
         Raises a subclass of `NotAllowedError` for every refusal.
         """
-        return _conclude("check", self._run(self._verifier.check(token, _purposes(purposes))))
+        wanted = _purposes(purposes)
+        context = self._verifier.known(token, wanted)
+        if context is not None:
+            return _conclude("check", Decision(context=context, claims=context.claims))
+        return _conclude("check", self._run(self._verifier.check(token, wanted)))
 
     async def acheck(self, token: str | None, *, purposes: Collection[str] = ()) -> AgeContext:
         """`check` for async code; the same errors. Waits on asyncio."""
-        steps = self._verifier.check(token, _purposes(purposes))
-        return _conclude("check", await self._arun(steps))
+        wanted = _purposes(purposes)
+        context = self._verifier.known(token, wanted)
+        if context is not None:
+            return _conclude("check", Decision(context=context, claims=context.claims))
+        return _conclude("check", await self._arun(self._verifier.check(token, wanted)))
 
     def recheck(self, *, purposes: Collection[str] = ()) -> AgeContext:
         """Whether everybody in force may still go on; the context that governs.
@@ -198,8 +205,18 @@ def _conclude(stage: str, decision: Decision) -> AgeContext:
 
     The line holds no token, no subject and no text: tier, record and rules version only.
     """
+    level = logging.WARNING if decision.context is None else logging.INFO
+    if log.isEnabledFor(level):
+        fields = _fields(stage, decision)
+        log.log(level, "%s", json.dumps(fields), extra={"agegate": fields})
+    if decision.context is None:
+        raise decision.refusal or RuntimeError("a decision is a context or a refusal")
+    return decision.context
+
+
+def _fields(stage: str, decision: Decision) -> dict[str, str | None]:
     refusal, claims = decision.refusal, decision.claims
-    fields = {
+    return {
         "stage": stage,
         "decision": "refused" if decision.context is None else "allowed",
         "code": "ok" if refusal is None else refusal.code,
@@ -207,9 +224,3 @@ def _conclude(stage: str, decision: Decision) -> AgeContext:
         "record": claims.consent.record if claims else None,
         "rules_version": claims.rules_version if claims else None,
     }
-    level = logging.INFO if refusal is None else logging.WARNING
-    if log.isEnabledFor(level):
-        log.log(level, "%s", json.dumps(fields), extra={"agegate": fields})
-    if decision.context is None:
-        raise refusal or RuntimeError("a decision is a context or a refusal")
-    return decision.context

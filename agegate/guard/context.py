@@ -26,7 +26,7 @@ _STRICTNESS: Final = {tier: rank for rank, tier in enumerate(AgeTier)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusRef:
-    """Where a token's bit stands: the `status_list` claim of the Token Status List specification."""
+    """Where a token's bit stands: `status_list` of the Token Status List specification."""
 
     uri: str
     idx: int
@@ -63,8 +63,9 @@ class AgeContext:
         return self.tier.is_minor
 
     def allows(self, purpose: str) -> bool:
-        """Whether the token, as it was issued, covers `purpose` now. Asks nobody: a withdrawal
-        since then shows at the next `check` or call.
+        """Whether the token, as it was issued, covers `purpose` now.
+
+        Asks nobody: a withdrawal since then shows at the next `check` or call.
         """
         now = self.clock()
         return now < self.expires_at and self.claims.consent.allows(purpose, now=now)

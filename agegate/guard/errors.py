@@ -42,7 +42,7 @@ class TokenMalformedError(TokenError):
 
 
 class TokenHeaderError(TokenError):
-    """RFC 8725 sections 3.1, 3.8 and 3.11: algorithm and type come from us, keys never from the header."""
+    """RFC 8725 sections 3.1 and 3.11: we choose algorithm and type; no key comes from a header."""
 
     code = "token_header"
     sentence = "The age token's header is not that of an ES256 access token (RFC 9068)."

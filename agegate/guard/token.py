@@ -58,13 +58,8 @@ class VerifyKey:
     """One published P-256 key. Equal when the point is, whatever object holds it."""
 
     kid: str
-    x: int
-    y: int
+    identity: tuple[str, int, int]
     public: ec.EllipticCurvePublicKey = field(repr=False, compare=False)
-
-    @property
-    def identity(self) -> tuple[str, int, int]:
-        return (self.kid, self.x, self.y)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +95,7 @@ class StatusList:
     over_at: float
 
     def is_set(self, idx: int) -> bool:
-        """Whether the bit at `idx` is set; beyond the end is an error, not a no."""
+        """Whether the bit at `idx` is set. Raises `IssuerInvalidError` beyond the list's end."""
         place, bit = divmod(idx, 8)
         if place >= len(self.bits):
             raise IssuerInvalidError
@@ -141,7 +136,7 @@ def parse_compact(
 
 
 def verify_signature(jws: Compact, key: VerifyKey) -> Mapping[str, Any]:
-    """The payload, once `key` has signed it. Raises `TokenSignatureError`, `TokenMalformedError`."""
+    """The payload, if `key` signed it. Raises `TokenSignatureError`, `TokenMalformedError`."""
     if len(jws.signature) != 2 * _P256_BYTES:
         raise TokenSignatureError
     r = int.from_bytes(jws.signature[:_P256_BYTES])
@@ -283,7 +278,7 @@ def _verify_key(jwk: Any) -> VerifyKey | None:
                 public = ec.EllipticCurvePublicNumbers(*point, ec.SECP256R1()).public_key()
             except ValueError:
                 return None
-            return VerifyKey(kid=kid, x=point[0], y=point[1], public=public)
+            return VerifyKey(kid=kid, identity=(kid, *point), public=public)
         case _:
             return None
 

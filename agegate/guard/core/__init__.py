@@ -1,1 +1,1 @@
-"""The decisions, without I/O: fed with a clock and answers, they say what to fetch and what holds."""
+"""The decisions, without I/O: fed with a clock and answers, they say what to fetch."""

@@ -13,7 +13,7 @@ TOKEN_HEADER: Final = "X-AgeGate-Token"  # noqa: S105 - the name of a header
 
 
 def choose_token(own: str | None, authorization: str | None) -> str | None:
-    """Our header when it is there, else a bearer token. Raises `TokenMalformedError` on two in one."""
+    """Our header when it is there, else a bearer token. Raises `TokenMalformedError` on two."""
     if own is not None:
         # Servers join a doubled header with a comma, which no token holds.
         if "," in own:

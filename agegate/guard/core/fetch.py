@@ -22,8 +22,10 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came back. `status` is 0 when nothing did; `at` is when it was asked, by the guard's
-    clock in seconds since the epoch: an answer is never younger than its question.
+    """What came back. `status` is 0 when nothing did.
+
+    `at` is when it was asked, by the guard's clock in seconds since the epoch: an answer is never
+    younger than its question.
     """
 
     status: int
@@ -35,8 +37,10 @@ Steps = Generator[Fetch, Answer, T]
 
 
 def get(url: str) -> Steps[Answer]:
-    """A good answer. Raises `IssuerUnreachableError` (nothing, or a server's trouble) or
-    `IssuerInvalidError` (any other answer, redirects among them).
+    """A good answer.
+
+    Raises `IssuerUnreachableError` (nothing, or a server's trouble) or `IssuerInvalidError` (any
+    other answer, redirects among them).
     """
     answer = yield Fetch(url=url)
     if answer.status == OK:

@@ -53,6 +53,14 @@ class Keyring:
             raise TokenKeyUnknownError
         return held.keys[kid]
 
+    def holds(self, identity: tuple[str, int, int], *, now: float) -> bool:
+        """Whether this very key is among those held, fresh enough that nobody need ask."""
+        held = self._held
+        if held is None or not 0 <= now - held.at <= REFRESH_S:
+            return False
+        key = held.keys.get(identity[0])
+        return key is not None and key.identity == identity
+
     def _is_due(self, kid: str) -> bool:
         now, held = self._clock(), self._held
         if 0 <= now - self._tried_at < FAILURE_PAUSE_S:

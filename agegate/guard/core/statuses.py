@@ -26,6 +26,7 @@ FAILURE_PAUSE_S: Final = 1
 class _Held:
     list: StatusList
     at: float
+    fresh_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,19 +55,24 @@ class Statuses:
         old one counts until it is `tolerance_s` old.
         """
         held = self._lists.get(ref.uri)
-        if held is None or not self._is_young(held, self._freshness_s, ttl=True):
+        if held is None or not self._is_young(held, held.fresh_s, now=self._clock()):
             yield from self._try_refresh(ref.uri)
             held = self._lists.get(ref.uri)
-        if held is None or not self._is_young(held, tolerance_s, ttl=False):
+        if held is None or not self._is_young(held, tolerance_s, now=self._clock()):
             failed = self._failures.get(ref.uri)
             raise type(failed.error if failed else IssuerUnreachableError())
         if held.list.is_set(ref.idx):
             raise TokenRevokedError
 
-    def _is_young(self, held: _Held, limit_s: float, *, ttl: bool) -> bool:
-        now = self._clock()
-        limit = min(limit_s, held.list.ttl) if ttl else limit_s
-        return 0 <= now - held.at <= limit and now < held.list.over_at
+    def stands(self, ref: StatusRef, *, now: float) -> bool:
+        """Whether a list that needs no asking says that the token stands."""
+        held = self._lists.get(ref.uri)
+        if held is None or not self._is_young(held, held.fresh_s, now=now):
+            return False
+        return not held.list.is_set(ref.idx)
+
+    def _is_young(self, held: _Held, limit_s: float, *, now: float) -> bool:
+        return 0 <= now - held.at <= limit_s and now < held.list.over_at
 
     def _try_refresh(self, uri: str) -> Steps[None]:
         failed = self._failures.get(uri)
@@ -93,7 +99,8 @@ class Statuses:
         if raw.get("iss", self._issuer) != self._issuer:
             raise IssuerInvalidError
         bits = parse_status_list(raw, uri=uri, now=self._clock(), default_ttl=self._freshness_s)
-        return _Held(list=bits, at=answer.at)
+        fresh_s = min(bits.ttl, self._freshness_s)
+        return _Held(list=bits, at=answer.at, fresh_s=fresh_s)
 
 
 def _bound(entries: dict[str, _Held] | dict[str, _Failed]) -> None:
