@@ -14,7 +14,6 @@ from pydantic import (
     ConfigDict,
     Field,
     Strict,
-    StrictInt,
     StrictStr,
     ValidationInfo,
     field_validator,
@@ -91,6 +90,14 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _days(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(  # noqa: TRY004 - pydantic gathers ValueErrors
+            "must be a whole number of days; data may not be kept indefinitely (16 CFR 312.10)"
+        )
+    return value
+
+
 def _refused_jwks_uri(_value: Any) -> Any:
     raise ValueError(
         "is refused: whoever controls that address could speak as this client, and the service "
@@ -106,6 +113,7 @@ Ids = Annotated[list[Id], Field(max_length=MAX_LIST), AfterValidator(_no_doubles
 Redirect = Annotated[StrictStr, AfterValidator(_redirect)]
 Audience = Annotated[StrictStr, AfterValidator(_audience)]
 Webhook = Annotated[StrictStr, AfterValidator(_webhook)]
+Days = Annotated[int, BeforeValidator(_days)]
 JwksUri = Annotated[StrictStr | None, BeforeValidator(_refused_jwks_uri)]
 
 
@@ -149,7 +157,7 @@ class PurposeTable(_Table):
         list[Line], Field(min_length=1, max_length=MAX_DATA), AfterValidator(_no_doubles)
     ]
     use: Sentence
-    retention_days: StrictInt = 0  # Nothing said is refused as no limit at all (16 CFR 312.10).
+    retention_days: Days = 0  # Silence is refused later, like any term without an end.
     recipients: Ids = []
     recipient: Id | None = None
     core: StrictFlag = False

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
+from typing import Final
 
 from agegate.domain.lawful_methods import age_method_is_open, only_declares, vpc_fault
 from agegate.domain.legal_findings import Caution
 from agegate.domain.operators import AudienceType, Client, Operator, RecipientRole, UnderThreshold
-from agegate.domain.rule_values import AGE_METHODS, DEFAULT_SCOPES, VPC_METHODS, RuleStatus
+from agegate.domain.rule_values import AGE_METHODS, DEFAULT_SCOPES, VPC_METHODS, RuleStatus, Scope
 from agegate.domain.rules import Rule, Rulebook
 
 
@@ -128,20 +129,42 @@ def _local_cautions(
             )
     if only_declares(client, rules):
         for rule in rulebook.rules_about(region):
-            if _will_exclude_declarations(rule, on) and rule.valid_from is not None:
+            condition = _when_declarations_end(rule, on)
+            if condition:
                 yield Caution(
                     path=f"{path}.age_methods",
                     rule="self_declaration_ends",
-                    message=f"in {region} a person's own word is not enough from "
-                    f"{rule.valid_from.isoformat()} ({rule.source})",
+                    message=f"in {region} a person's own word is not enough {condition} "
+                    f"({rule.source})",
                 )
 
 
-def _will_exclude_declarations(rule: Rule, on: date) -> bool:
-    return (
-        rule.values.get("self_declaration_allowed") is False
-        and rule.status in {RuleStatus.IN_FORCE, RuleStatus.FUTURE}
-        and rule.scope in DEFAULT_SCOPES
-        and rule.valid_from is not None
-        and rule.valid_from > on
-    )
+def _when_declarations_end(rule: Rule, on: date) -> str | None:
+    """The condition under which a rule, silent today, would exclude self-declaration.
+
+    None when the rule says nothing of it, is not law, is over, or speaks already (then it is a
+    refusal and no caution).
+    """
+    if (
+        rule.values.get("self_declaration_allowed") is not False
+        or rule.status not in {RuleStatus.IN_FORCE, RuleStatus.FUTURE}
+        or (rule.valid_to is not None and rule.valid_to < on)
+    ):
+        return None
+    conditions = []
+    if rule.scope not in DEFAULT_SCOPES:
+        conditions.append(f"where the app is {_SCOPE_WORDS[rule.scope]}")
+    if rule.valid_from is not None and rule.valid_from > on:
+        conditions.append(f"from {rule.valid_from.isoformat()}")
+    return ", ".join(conditions) or None
+
+
+_SCOPE_WORDS: Final[Mapping[Scope, str]] = {
+    Scope.ANY: "any service",
+    Scope.AI_CHAT: "a chat with an AI",
+    Scope.APP_STORE: "in an app store",
+    Scope.SOCIAL_MEDIA: "social media",
+    Scope.ADDICTIVE_FEED: "an addictive feed",
+    Scope.ONLINE_PLATFORM: "an online platform",
+    Scope.ADULT_CONTENT: "for adult content",
+}
