@@ -8,7 +8,7 @@ from typing import Any
 
 from agegate.domain.errors import ConfigurationError
 from agegate.domain.ids import PurposeId
-from agegate.domain.notice_texts import AIMS, UNITS
+from agegate.domain.notice_texts import AIMS, DIRECT, UNITS
 from agegate.domain.operators import (
     Aim,
     Operator,
@@ -176,3 +176,17 @@ def aims(found: tuple[Aim, ...], *, language: Language) -> str:
 
 def filled(texts: Mapping[str, str], key: str, **values: str) -> str:
     return texts[key].format(**values)
+
+
+def purpose_in_words(operator: Operator, purpose: Purpose, *, language: Language) -> str:
+    """One purpose as a receipt lists it: what, whose hands, how long."""
+    use = data_use(purpose)
+    names = [plain(recipient.name) for recipient in operator.recipients_of(purpose)]
+    return filled(
+        DIRECT[language],
+        "answer.passed_on" if names else "answer.kept",
+        title=quoted(use.title, language=language),
+        data=joined(use.data, language=language),
+        names=joined(names, language=language),
+        kept=days(use.retention_days, language=language),
+    )

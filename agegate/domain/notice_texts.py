@@ -97,6 +97,8 @@ DIRECT: Final[Mapping[Language, Mapping[str, str]]] = {
         "more": "The full notice, and who to ask",
         "more.text": "All about how {operator} treats children’s information:",
         "more.contact": "{operator}, {address}. Telephone {phone}, e-mail {email}.",
+        "answer.kept": "{title}: {data}. Kept for at most {kept}.",
+        "answer.passed_on": "{title}: {data}. Received by {names} too. Kept for at most {kept}.",
     },
     "es": {
         "why": "Por qué recibe este mensaje",
@@ -188,6 +190,10 @@ DIRECT: Final[Mapping[Language, Mapping[str, str]]] = {
         "more": "El aviso completo y a quién preguntar",
         "more.text": "Todo sobre cómo trata {operator} los datos de los menores:",
         "more.contact": "{operator}, {address}. Teléfono {phone}, correo {email}.",
+        "answer.kept": "{title}: {data}. Se guarda como máximo {kept}.",
+        "answer.passed_on": (
+            "{title}: {data}. Lo recibe también {names}. Se guarda como máximo {kept}."
+        ),
     },
 }
 
