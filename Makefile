@@ -116,7 +116,7 @@ bench: setup ## speed against limits measured in the same run
 .PHONY: migration
 migration: setup ## a new migration: make migration NAME=add_appeals
 	@test -n "$(NAME)" || { echo "say what it does: make migration NAME=add_appeals" >&2; exit 2; }
-	@$(PY) -m migrations.new "$(NAME)"
+	@$(PY) -m tests.support.new_migration "$(NAME)"; $(BIN)/ruff format --quiet migrations
 
 # --- ship --------------------------------------------------------------------------------------
 
