@@ -200,6 +200,10 @@ _READ: Final[Mapping[str, Callable[[Any], Any]]] = {
 """How a field is read back; the others are text. One name means one type in every letter."""
 
 
+def _read(name: str, raw: Any) -> Any:
+    return _READ[name](raw) if name in _READ else _text(raw)
+
+
 def letter_to_payload(letter: Letter) -> str:
     return json.dumps(_to_json(letter), sort_keys=True, ensure_ascii=False)
 
@@ -241,7 +245,7 @@ def _from_json(kind: OutgoingKind, raw: Mapping[str, Any]) -> Letter:
     if set(raw) != {field.name for field in fields(LETTERS[kind])}:
         raise ConfigurationError(f"a stored {kind} letter has other fields than ours")
     try:
-        return make(**{name: _READ.get(name, _text)(value) for name, value in raw.items()})
+        return make(**{name: _read(name, value) for name, value in raw.items()})
     except (TypeError, ValueError):
         raise ConfigurationError(f"a stored {kind} letter can't be read") from None
 

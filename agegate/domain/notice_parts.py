@@ -17,7 +17,7 @@ from agegate.domain.operators import (
     Recipient,
     RecipientRole,
 )
-from agegate.domain.words import Language, counted, joined, plain, quoted, sentence
+from agegate.domain.words import Language, counted, joined, plain, quoted, sentence, single_stops
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +175,8 @@ def aims(found: tuple[Aim, ...], *, language: Language) -> str:
 
 
 def filled(texts: Mapping[str, str], key: str, **values: str) -> str:
-    return texts[key].format(**values)
+    """The sentence with its values; a name that ends in a full stop doesn't leave two."""
+    return single_stops(texts[key].format_map(values))
 
 
 def purpose_in_words(operator: Operator, purpose: Purpose, *, language: Language) -> str:

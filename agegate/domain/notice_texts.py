@@ -98,7 +98,7 @@ DIRECT: Final[Mapping[Language, Mapping[str, str]]] = {
         "more.text": "All about how {operator} treats children’s information:",
         "more.contact": "{operator}, {address}. Telephone {phone}, e-mail {email}.",
         "answer.kept": "{title}: {data}. Kept for at most {kept}.",
-        "answer.passed_on": "{title}: {data}. Received by {names} too. Kept for at most {kept}.",
+        "answer.passed_on": "{title}: {data}. Receiver: {names}. Kept for at most {kept}.",
     },
     "es": {
         "why": "Por qué recibe este mensaje",
@@ -192,7 +192,7 @@ DIRECT: Final[Mapping[Language, Mapping[str, str]]] = {
         "more.contact": "{operator}, {address}. Teléfono {phone}, correo {email}.",
         "answer.kept": "{title}: {data}. Se guarda como máximo {kept}.",
         "answer.passed_on": (
-            "{title}: {data}. Lo recibe también {names}. Se guarda como máximo {kept}."
+            "{title}: {data}. Destinatario: {names}. Se guarda como máximo {kept}."
         ),
     },
 }
@@ -268,6 +268,6 @@ AIMS: Final[Mapping[Language, Mapping[str, str]]] = {
 }
 
 UNITS: Final[Mapping[Language, Mapping[str, tuple[str, str]]]] = {
-    "en": {"day": ("day", "days"), "hour": ("hour", "hours")},
-    "es": {"day": ("día", "días"), "hour": ("hora", "horas")},
+    "en": {"day": ("day", "days"), "hour": ("hour", "hours"), "minute": ("minute", "minutes")},
+    "es": {"day": ("día", "días"), "hour": ("hora", "horas"), "minute": ("minuto", "minutos")},
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -73,17 +74,17 @@ def quoted(text: str, *, language: Language) -> str:
     return f"«{text}»" if language == "es" else f"“{text}”"
 
 
-def unended(text: str) -> str:
-    """Without the full stop, to stand inside another sentence."""
-    return plain(text).removesuffix(".")
-
-
 def long_date(day: date, *, language: Language) -> str:
     """A date that reads the same on both sides of the Atlantic: `6 December 2026`."""
     month = _MONTHS[language][day.month - 1]
     if language == "es":
         return f"{day.day} de {month} de {day.year}"
     return f"{day.day} {month} {day.year}"
+
+
+def single_stops(text: str) -> str:
+    """`StoryBuddy Inc..` at the end of a sentence becomes `StoryBuddy Inc.`"""
+    return re.sub(r"(?<!\.)\.\.(?!\.)", ".", text)
 
 
 def counted(number: int, one: str, many: str) -> str:

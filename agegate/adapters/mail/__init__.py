@@ -1,0 +1,1 @@
+"""Mail: letters become subject, text and HTML, and leave over SMTP."""
