@@ -127,23 +127,24 @@ class GuardClient:
         return hmac.new(self._user_id_key, context.subject.encode(), hashlib.sha256).hexdigest()
 
     def _run(self, steps: Steps[Decision]) -> Decision:
+        asked = time.monotonic()
         try:
             wanted = next(steps)
             while True:
-                wanted = steps.send(self._fetch(wanted.url))
+                wanted = steps.send(self._fetch(wanted.url, asked))
         except StopIteration as stop:
             return _decision(stop)
 
     async def _arun(self, steps: Steps[Decision]) -> Decision:
+        asked = time.monotonic()
         try:
             wanted = next(steps)
             while True:
-                wanted = steps.send(await self._afetch(wanted.url))
+                wanted = steps.send(await self._afetch(wanted.url, asked))
         except StopIteration as stop:
             return _decision(stop)
 
-    def _fetch(self, url: str) -> Answer:
-        asked = time.monotonic()
+    def _fetch(self, url: str, asked: float) -> Answer:
         with self._lock:
             shared = self._shared(url, asked)
             if shared is not None:
@@ -155,8 +156,7 @@ class GuardClient:
                 status, body = NOTHING
             return self._keep(url, Answer(status=status, body=body, at=at))
 
-    async def _afetch(self, url: str) -> Answer:
-        asked = time.monotonic()
+    async def _afetch(self, url: str, asked: float) -> Answer:
         async with self._loop_lock():
             shared = self._shared(url, asked)
             if shared is not None:
@@ -169,7 +169,7 @@ class GuardClient:
             return self._keep(url, Answer(status=status, body=body, at=at))
 
     def _shared(self, url: str, asked: float) -> Answer | None:
-        """The answer that came while we waited for our turn: a crowd costs one request."""
+        """The answer that came since our question began: a crowd costs one request."""
         done, answer = self._answers.get(url, (float("-inf"), None))
         return answer if done >= asked else None
 

@@ -79,10 +79,10 @@ class Verifier:
         context = self._cache.get((_digest(token), purposes))
         if context is None:
             return None
-        now, until = self._clock(), context.claims.consent.until
+        now, consent = self._clock(), context.claims.consent
         if (
             now < context.expires_at
-            and (until is None or now < until)
+            and all(consent.allows(purpose, now=now) for purpose in purposes)
             and self._keyring.holds(context.key, now=now)
             and self._statuses.stands(context.status, now=now)
         ):
