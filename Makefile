@@ -138,7 +138,7 @@ lock: setup ## compile requirements/*.txt anew from pyproject.toml
 	"$$@" --extra server --group dev -c requirements/demo.txt -o requirements/dev.txt
 
 .PHONY: clean
-clean: ## remove the virtual environment, caches and the local data folder's leftovers
+clean: ## remove the virtual environment, caches and build results; var/ (your data) stays
 	@rm -rf $(VENV) dist build htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache \
 	  .hypothesis .import_linter_cache
 	@find agegate tests migrations benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -232,6 +232,9 @@ def test_ci_runs_the_test_command_of_the_readme(makefile: str) -> None:
     assert {"check", "test"} <= set(needs[1].split())
 
 
+_MAKE_COMMAND = re.compile(r"(?:^|`|\$ )make ([a-z][a-z-]*)", re.MULTILINE)
+
+
 def test_documents_name_commands_that_exist(makefile: str) -> None:
     documents = [
         _ROOT / "README.md", *_ROOT.glob("CONTRIBUTING.md"), *(_ROOT / "docs").rglob("*.md")
