@@ -151,10 +151,5 @@ def least(one: int | None, other: int | None) -> int | None:
     return min((limit for limit in (one, other) if limit is not None), default=None)
 
 
-def most(one: int | None, other: int | None) -> int | None:
-    """The larger demand; `None` is no demand at all."""
-    return max((demand for demand in (one, other) if demand is not None), default=None)
-
-
 def _off_wins(one: Switch, other: Switch) -> Switch:
     return Switch.OFF if Switch.OFF in {one, other} else Switch.ON
