@@ -141,4 +141,4 @@ lock: setup ## compile requirements/*.txt anew from pyproject.toml
 clean: ## remove the virtual environment, caches and build results; var/ (your data) stays
 	@rm -rf $(VENV) dist build htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache \
 	  .hypothesis .import_linter_cache
-	@find agegate tests migrations benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
