@@ -83,7 +83,7 @@ def long_date(day: date, *, language: Language) -> str:
 
 
 def single_stops(text: str) -> str:
-    """`StoryBuddy Inc..` at the end of a sentence becomes `StoryBuddy Inc.`"""
+    """`StoryBuddy Inc..` at the end of a sentence becomes `StoryBuddy Inc.` alone."""
     return re.sub(r"(?<!\.)\.\.(?!\.)", ".", text)
 
 
