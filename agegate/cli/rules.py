@@ -228,20 +228,17 @@ def _explain(book: Rulebook, args: argparse.Namespace, *, now: Now | None) -> No
     scopes = _scopes(args)
     place = None if args.place == UNKNOWN_PLACE else args.place
     ask = partial(book.rules_for, place, tuple(args.region), scopes=scopes)
-    on = _read_day(args.on, "--on") if args.on is not None else _today(ask, now)
+    if args.on is None and now is not None:
+        moment = now()
+        on = ask(on=moment.astimezone(UTC).date()).today(moment)
+    else:
+        on = _read_day(args.on, "--on")
     answer = ask(on=on)
     applied, silent = _on_file(book, answer, _places(book, answer, args), scopes)
     if args.json:
         _print_json(_as_json(book, answer, applied, silent))
     else:
         _print_text(book, answer, silent)
-
-
-def _today(ask: Callable[..., PlaceRules], now: Now | None) -> date:
-    if now is None:  # argparse has insisted on --on
-        raise UsageError("--on is missing")
-    moment = now()
-    return ask(on=moment.astimezone(UTC).date()).today(moment)
 
 
 def _places(book: Rulebook, answer: PlaceRules, args: argparse.Namespace) -> list[str]:
