@@ -79,3 +79,9 @@ class VendorError(AgegateError):
     def __init__(self, message: str, *, retryable: bool) -> None:
         super().__init__(message)
         self.retryable = retryable
+
+
+class UnavailableError(AgegateError):
+    """The database or a key is away: nothing was decided, try again soon."""
+
+    problem = Problem.UNAVAILABLE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import NewType
 
 OperatorId = NewType("OperatorId", str)
@@ -19,3 +20,8 @@ FactId = NewType("FactId", str)
 PracticesVersion = NewType("PracticesVersion", str)
 Digest = NewType("Digest", str)
 """Lower-case hex SHA-256."""
+
+
+def digest(value: str) -> Digest:
+    """SHA-256. One fast hash is right for 256 random bits; a slow one would only slow every request."""
+    return Digest(hashlib.sha256(value.encode()).hexdigest())

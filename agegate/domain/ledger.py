@@ -102,10 +102,13 @@ def chain_hash(previous: Digest, leaf: Digest) -> Digest:
 class Checkpoint:
     """The head after `size` entries, signed: whoever keeps one can show that a tail was cut."""
 
+    id: str
+    """The size as text: one checkpoint a size."""
     size: int
     head: Digest
     at: datetime
-    signature: str = ""
+    signature: str
+    """Compact JWS over size, head and time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

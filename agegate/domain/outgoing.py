@@ -60,6 +60,10 @@ class Outgoing:
     """A code; never the server's text, which holds addresses."""
     version: int = 1
 
+    def later(self, delay: timedelta) -> Outgoing:
+        """Not before `delay` from its writing."""
+        return replace(self, due_at=self.created_at + delay)
+
     def claim(self, *, now: datetime) -> Outgoing:
         """Take it for sending; if the taker dies, it is due again when the lease is over."""
         return replace(self, state=Delivery.SENDING, due_at=now + LEASE, attempts=self.attempts + 1)

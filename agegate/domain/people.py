@@ -71,6 +71,8 @@ class Contact:
     address: EmailAddress
     index: Digest
     """Keyed hash of the address: finds, limits and blocks without showing it."""
+    browser: Digest
+    """Hash of the child's browser session, to flag a parent's link opened in it."""
     collected_at: datetime
     version: int = 1
 
@@ -124,8 +126,9 @@ class ProofRun:
     id: RecordId
     method: str
     memo: SealedText
+    url: str | None = None
+    """A vendor's page where the parent goes on."""
     started_at: datetime
-    attempts: int = 1
     version: int = 1
 
 

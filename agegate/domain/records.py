@@ -93,17 +93,6 @@ class Counter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerHead:
-    """Where the integrator stands: how many facts and events are numbered, and the chain's last hash."""
-
-    id: str
-    size: int
-    head: Digest
-    events: int
-    version: int = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxLetter:
     """A letter as the sandbox's letter box shows it."""
 

@@ -178,7 +178,8 @@ class OperatorService:
         return SealedText("whsec_" + base64.b64encode(key).decode()), True
 
     def _forget_removed(self, uow: UnitOfWork, operator: Operator) -> None:
-        kept = {party.id for party in (*operator.clients, *operator.services)}
+        kept = {*(client.id for client in operator.clients)}
+        kept |= {service.id for service in operator.services}
         for credential in uow.select(Credential, operator_id=operator.id):
             if credential.id not in kept:
                 uow.delete(Credential, credential.id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Protocol, TypeVar
 
 from agegate.domain.change import Change, NewFact
@@ -34,11 +34,12 @@ class Reader(Protocol):
     def select(
         self,
         kind: type[T],
+        /,
         *,
         order: str = "id",
         descending: bool = False,
         limit: int | None = None,
-        upto: tuple[str, datetime] | None = None,
+        upto: tuple[str, date] | None = None,
         past: tuple[str, int] | None = None,
         **equals: Any,
     ) -> list[T]:

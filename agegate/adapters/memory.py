@@ -1,0 +1,180 @@
+"""The whole store in dicts: for tests, under the same contract as the databases."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Any, TypeVar
+
+from agegate.adapters.kinds import TABLES, UNIQUE
+from agegate.domain.change import Change, NewFact
+from agegate.domain.errors import ConflictError, NotFoundError
+from agegate.domain.ids import FactId
+from agegate.domain.ledger import GENESIS, Fact
+from agegate.domain.records import Event
+from agegate.services.ports import Clock, NewId, Reader, UnitOfWork
+
+T = TypeVar("T")
+Tables = dict[type[Any], dict[str, Any]]
+
+
+class MemoryReader:
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def find(self, kind: type[T], id_: str) -> T | None:
+        return self._tables[kind].get(id_)
+
+    def get(self, kind: type[T], id_: str) -> T:
+        found = self.find(kind, id_)
+        if found is None:
+            raise NotFoundError(f"no such {kind.__name__.lower()}")
+        return found
+
+    def select(
+        self,
+        kind: type[T],
+        /,
+        *,
+        order: str = "id",
+        descending: bool = False,
+        limit: int | None = None,
+        upto: tuple[str, date] | None = None,
+        past: tuple[str, int] | None = None,
+        **equals: Any,
+    ) -> list[T]:
+        found: list[Any] = [
+            row
+            for row in self._tables[kind].values()
+            if all(getattr(row, name) == value for name, value in equals.items())
+        ]
+        if upto is not None:
+            name, until = upto
+            found = [r for r in found if getattr(r, name) is not None and getattr(r, name) <= until]
+        if past is not None:
+            field, number = past
+            found = [r for r in found if getattr(r, field) is not None and getattr(r, field) > number]
+        found.sort(key=lambda r: (getattr(r, order), getattr(r, "id")), reverse=descending)  # noqa: B009
+        return found[:limit]
+
+
+class MemoryUnitOfWork(MemoryReader):
+    def __init__(self, tables: Tables, *, now: datetime, new_id: NewId) -> None:
+        super().__init__({kind: dict(rows) for kind, rows in tables.items()})
+        self._now = now
+        self._new_id = new_id
+        self.committed = False
+
+    @property
+    def tables(self) -> Tables:
+        return self._tables
+
+    @property
+    def now(self) -> datetime:
+        return self._now
+
+    def add(self, thing: Any) -> None:
+        rows = self._tables[type(thing)]
+        if thing.id in rows:
+            raise ConflictError(f"this {type(thing).__name__.lower()} already exists")
+        self._check_unique(thing)
+        rows[thing.id] = thing
+
+    def save(self, thing: T) -> T:
+        row: Any = thing
+        stored = self._tables[type(thing)].get(row.id)
+        if stored is None or stored.version != row.version:
+            raise ConflictError(f"this {type(thing).__name__.lower()} was changed by somebody else")
+        after: Any = replace(row, version=row.version + 1)
+        self._check_unique(after)
+        self._tables[type(thing)][row.id] = after
+        return after  # type: ignore[no-any-return]  # The type of `thing`, one version on.
+
+    def delete(self, kind: type[Any], id_: str) -> None:
+        self._tables[kind].pop(id_, None)
+
+    def record(self, change: Change[T], *, new: bool = False) -> T:
+        after = change.after
+        if new:
+            self.add(after)
+        else:
+            after = self.save(after)
+        self.state(change.fact)
+        return after
+
+    def state(self, fact: NewFact) -> None:
+        self.add(
+            Fact(
+                id=FactId(self._new_id("fact")),
+                kind=fact.kind,
+                at=self._now,
+                operator_id=fact.operator_id,
+                client_id=fact.client_id,
+                record=fact.record,
+                data=dict(fact.data),
+            )
+        )
+
+    def publish(self, event: Event) -> None:
+        self.add(event)
+
+    def commit(self) -> None:
+        self.committed = True
+
+    def _check_unique(self, thing: Any) -> None:
+        for name in UNIQUE.get(type(thing), ()):
+            value = getattr(thing, name)
+            taken = (r for r in self._tables[type(thing)].values() if r.id != thing.id)
+            if value is not None and any(getattr(r, name) == value for r in taken):
+                raise ConflictError(f"this {type(thing).__name__.lower()} already exists")
+
+
+class MemoryStore:
+    """One writer at a time, as in SQLite; readers see what is committed."""
+
+    def __init__(self, *, clock: Clock, new_id: NewId) -> None:
+        self._tables: Tables = {kind: {} for kind in TABLES}
+        self._lock = threading.RLock()
+        self._clock = clock
+        self._new_id = new_id
+
+    @contextmanager
+    def read(self) -> Iterator[Reader]:
+        yield MemoryReader(self._tables)
+
+    @contextmanager
+    def write(self) -> Iterator[UnitOfWork]:
+        with self._lock:
+            uow = MemoryUnitOfWork(self._tables, now=self._clock(), new_id=self._new_id)
+            yield uow
+            if uow.committed:
+                self._tables = uow.tables
+
+    def integrate(self, *, limit: int = 1000) -> int:
+        with self._lock:
+            facts: dict[str, Fact] = self._tables[Fact]
+            done = [f for f in facts.values() if f.seq is not None]
+            seq = len(done)
+            last = max(done, key=lambda f: f.seq or 0).head if done else None
+            previous = last or GENESIS
+            waiting = sorted((f for f in facts.values() if f.seq is None), key=lambda f: (f.at, f.id))
+            for fact in waiting[:limit]:
+                seq += 1
+                facts[fact.id] = entry = fact.extend(previous, seq)
+                previous = entry.head or previous
+            events: dict[str, Event] = self._tables[Event]
+            number = max((e.seq or 0 for e in events.values()), default=0)
+            fresh = sorted((e for e in events.values() if e.seq is None), key=lambda e: (e.at, e.id))
+            for number, event in enumerate(fresh, number + 1):  # noqa: B020 - goes on from the last number
+                events[event.id] = replace(event, seq=number)
+            return len(waiting[:limit])
+
+    def entries(self, *, past: int = 0, limit: int = 1000) -> Sequence[Fact]:
+        with self.read() as r:
+            return r.select(Fact, order="seq", past=("seq", past), limit=limit)
+
+    def ready(self) -> None:
+        """Memory is always ready."""

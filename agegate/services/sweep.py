@@ -1,0 +1,164 @@
+"""What time brings: questions lapse, consents end or go stale, birthdays come, old rows go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Final
+
+from agegate.domain.change import NewFact
+from agegate.domain.consent import Consent, Stage
+from agegate.domain.errors import AgegateError
+from agegate.domain.grants import FAMILY_FOR, Code, Family, Flow, IssuedToken, RefreshToken
+from agegate.domain.growing import grown, known_range
+from agegate.domain.ids import RecordId, SubjectId
+from agegate.domain.ledger import FactKind
+from agegate.domain.outgoing import Delivery, Outgoing
+from agegate.domain.people import BrowserSubject, Link, ParentSession, Subject
+from agegate.domain.records import Counter, Event, EventType, OperatorEntry
+from agegate.domain.tiers import decide_tier
+from agegate.services.core import Core
+from agegate.services.ending import forget_contact
+from agegate.services.ports import UnitOfWork
+from agegate.services.tokens import spend_tokens
+
+BATCH: Final = 200
+RETENTION: Final[tuple[tuple[type[Any], str, timedelta], ...]] = (
+    (Flow, "expires_at", timedelta(0)),
+    (BrowserSubject, "expires_at", timedelta(0)),
+    (ParentSession, "expires_at", timedelta(0)),
+    (Counter, "expires_at", timedelta(0)),
+    (Link, "expires_at", timedelta(days=1)),
+    (IssuedToken, "expires_at", timedelta(hours=1)),
+    (RefreshToken, "expires_at", timedelta(days=1)),
+    # A used code is kept while its family may live, so that a replay is still recognised.
+    (Code, "expires_at", FAMILY_FOR),
+    (Family, "expires_at", timedelta(days=1)),
+    (Event, "at", timedelta(days=90)),
+)
+"""Every kind that holds something for a while, the field that says until when, and what is added to it."""
+LETTERS_KEPT_FOR: Final = timedelta(days=30)
+
+
+class SweepService:
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def sweep(self) -> dict[str, int]:
+        """One round over everything that is due. Returns what was done, by name."""
+        now = self._core.now()
+        done = {
+            "lapsed": self._each(
+                self._open_and_granted(), lambda uow, c: self._lapse(uow, uow.get(Consent, c))
+            ),
+            "stale": self._each(self._outdated(), self._outdate),
+            "birthdays": self._each(self._birthdays(), self._grow),
+        }
+        for kind, field, extra in RETENTION:
+            done[kind.__name__.lower()] = self._delete_old(kind, field, now - extra)
+        done["letter"] = self._delete_letters()
+        return {name: count for name, count in done.items() if count}
+
+    # -- consents --------------------------------------------------------------------------------
+
+    def _open_and_granted(self) -> list[RecordId]:
+        now = self._core.now()
+        stages = [stage for stage in Stage if stage.is_open or stage is Stage.GRANTED]
+        with self._core.store.read() as r:
+            return [
+                c.id
+                for stage in stages
+                for c in r.select(Consent, stage=stage, upto=("expires_at", now), limit=BATCH)
+            ]
+
+    def _lapse(self, uow: UnitOfWork, consent: Consent) -> None:
+        after = self._core.record(uow, consent.lapse(now=uow.now))
+        spend_tokens(uow, after)
+        forget_contact(uow, self._core, after)
+
+    def _outdated(self) -> list[RecordId]:
+        with self._core.store.read() as r:
+            return [
+                c.id
+                for entry in r.select(OperatorEntry)
+                for c in r.select(Consent, operator_id=entry.id, stage=Stage.GRANTED)
+                if c.practices != entry.operator.practices
+            ][:BATCH]
+
+    def _outdate(self, uow: UnitOfWork, record: str) -> None:
+        consent = uow.get(Consent, record)
+        practices = uow.get(OperatorEntry, consent.operator_id).operator.practices
+        after = self._core.record(uow, consent.outdate(practices, now=uow.now))
+        spend_tokens(uow, after)
+
+    # -- birthdays -------------------------------------------------------------------------------
+
+    def _birthdays(self) -> list[SubjectId]:
+        # A day early by UTC, since somewhere it is tomorrow already; the place's own date decides below.
+        tomorrow = self._core.now() + timedelta(days=1)
+        with self._core.store.read() as r:
+            due = r.select(Subject, upto=("turns_on", tomorrow.date()), limit=BATCH)
+            return [s.id for s in due]
+
+    def _grow(self, uow: UnitOfWork, id_: str) -> None:
+        subject = uow.get(Subject, id_)
+        registered = self._core.registration(uow, subject.client_id)
+        rules = self._core.rules_for(subject.place, registered.client, now=uow.now)
+        after = grown(subject, rules.boundaries, today=rules.today(uow.now))
+        if after is subject:
+            return
+        before_tier = decide_tier(known_range(subject), rules)
+        tier = decide_tier(known_range(after), rules)
+        uow.save(after)
+        if tier is before_tier:
+            return
+        ids = (registered.operator.id, subject.client_id)
+        uow.state(
+            NewFact(
+                kind=FactKind.AGE_TIER_CHANGED,
+                operator_id=ids[0],
+                client_id=ids[1],
+                data={"tier": tier.value},
+            )
+        )
+        self._core.tell(
+            uow,
+            EventType.AGE_TIER_CHANGED,
+            operator_id=ids[0],
+            client_id=ids[1],
+            sub=subject.sub,
+            state=tier.value,
+        )
+
+    # -- old rows --------------------------------------------------------------------------------
+
+    def _delete_old(self, kind: type[Any], field: str, until: Any) -> int:
+        with self._core.store.write() as uow:
+            old = uow.select(kind, upto=(field, until), limit=BATCH)
+            for thing in old:
+                uow.delete(kind, thing.id)
+            uow.commit()
+            return len(old)
+
+    def _delete_letters(self) -> int:
+        until = self._core.now() - LETTERS_KEPT_FOR
+        finished = set(Delivery) - {Delivery.WAITING, Delivery.SENDING}
+        with self._core.store.write() as uow:
+            old = [x for s in finished for x in uow.select(Outgoing, state=s, upto=("created_at", until))]
+            for letter in old:
+                uow.delete(Outgoing, letter.id)
+            uow.commit()
+            return len(old)
+
+    def _each(self, ids: list[Any], act: Callable[[UnitOfWork, Any], None]) -> int:
+        """One transaction each: one that fails or was changed meanwhile does not hold up the others."""
+        done = 0
+        for id_ in ids:
+            try:
+                with self._core.store.write() as uow:
+                    act(uow, id_)
+                    uow.commit()
+                    done += 1
+            except AgegateError:
+                continue
+        return done
