@@ -6,6 +6,8 @@ is `agegate.domain.legality`'s business. `docs/reference/operator-file.md` descr
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
 from collections.abc import Collection, Iterator
 from typing import Any, Final
@@ -21,6 +23,10 @@ from agegate.domain.operators import Operator
 
 MAX_FILE: Final = 1_000_000
 """Characters. A file of this size has thousands of clients; beyond it is a mistake."""
+
+
+MAX_SHOWN: Final = 60
+_BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,60}", re.ASCII)
 
 
 class OperatorFileError(ConfigurationError):
@@ -84,7 +90,8 @@ def path_of(loc: list[int | str], raw: dict[str, Any]) -> str:
     for part in loc:
         here = _inside(here, part)
         if isinstance(part, str):
-            path += f".{part}" if path else part
+            key = part if _BARE_KEY.fullmatch(part) else json.dumps(part[:MAX_SHOWN])
+            path += f".{key}" if path else key
         else:
             named = here.get("id") if isinstance(here, dict) else None
             path += f"[{named}]" if is_id(named) else f"[#{part + 1}]"

@@ -98,9 +98,9 @@ def _cautions(
         if rulebook.knows(region):
             yield from _local_cautions(operator, client, rulebook, region, on)
     if implemented is not None:
-        for kind in ("age_methods", "vpc_methods"):
+        for kind, register in (("age_methods", AGE_METHODS), ("vpc_methods", VPC_METHODS)):
             for method in getattr(client, kind):
-                if method in AGE_METHODS | VPC_METHODS and method not in implemented:
+                if method in register and method not in implemented:
                     yield Caution(
                         path=f"{path}.{kind}",
                         rule="method_not_available",
@@ -127,7 +127,8 @@ def _local_cautions(
                 rule="vpc_method_local",
                 message=f'"{method}" is not offered in {region}, where it is not accepted',
             )
-    if only_declares(client, rules):
+    # Where every visitor counts as a child, an answer opens nothing anyway.
+    if client.audience_type is not AudienceType.CHILD_DIRECTED and only_declares(client, rules):
         for rule in rulebook.rules_about(region):
             condition = _when_declarations_end(rule, on)
             if condition:

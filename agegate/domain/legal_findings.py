@@ -26,7 +26,7 @@ SOURCES: Final[Mapping[str, str]] = {
     "disclosure_core": "16 CFR 312.5(a)(2); 312.7",
     "purposes_missing": "16 CFR 312.5(a)(1); 312.4(c)(1)(iii)",
     "block_audience": "16 CFR 312.2, directed to children and mixed audience; FTC COPPA FAQ D.2",
-    "age_method_unknown": "the register of age methods (law.age_methods in the reference)",
+    "age_method_unknown": "docs/reference/operator-file.md, age methods",
     "age_method_forbidden": "the rulebook (config/jurisdictions)",
     "estimation_before_consent": (
         "16 CFR 312.5(a)(1); 312.2, personal information (6), (8) and (10); "
