@@ -1,4 +1,4 @@
-"""Every page in every state, with made-up people: what the template tests and the previews render."""
+"""Every page in every state, with made-up people: what template tests and previews render."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ LANGUAGES = ("en", "es")
 Words = Callable[..., str]
 
 
+@cache
 def catalogue(lang: str) -> dict[str, str]:
     """The messages of one language, `page.key` to words; nested tables are joined with dots."""
 
@@ -169,7 +171,8 @@ ALONE = Purpose(
     recipients=(),
 )
 LONG_CLIENT = Client(
-    "The Wonderful and Very Long Winded Storytelling Companion for Curious Little Readers", "#ffd43b"
+    "The Wonderful and Very Long Winded Storytelling Companion for Curious Little Readers",
+    "#ffd43b",
 )
 LONG_OPERATOR = Operator(
     legal_name="Donaudampfschifffahrtsgesellschaftsverlagsanstalt & Söhne Kinderbuch GmbH <Co> KG",
@@ -195,9 +198,8 @@ NOTICE = (
         "What StoryBuddy would like to do",
         (),
         (
-            "Make stories with an AI: chat messages, account identifier. Sent to the AI model to "
-            "write the next part of the story. Kept for 30 days.",
-            "Share reading progress with researchers: reading level, time spent. Kept for 365 days.",
+            "Make stories with an AI: chat messages. Sent to the AI model. Kept for 30 days.",
+            "Share progress with researchers: reading level, time spent. Kept for 365 days.",
         ),
     ),
     Section(
@@ -289,7 +291,11 @@ def _child_pages(lang: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
         "refresh_s": 30,
     }
     yield "consent_pending", "plain", waiting
-    yield "consent_pending", "queued", waiting | {"state": "queued", "sent_at": "", "limited": False}
+    yield (
+        "consent_pending",
+        "queued",
+        waiting | {"state": "queued", "sent_at": "", "limited": False},
+    )
     yield "consent_pending", "resent", waiting | {"resent": True, "resend_after": SOON[lang]}
     coded = {"code": "KESTREL 4729", "code_url": "age.example/parent"}
     yield "consent_pending", "code", waiting | coded | {"can_resend": False}
@@ -339,6 +345,8 @@ def _parent_pages(lang: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
     decided = made | {"allowed": [Purpose().title, ALONE.title], "refused": [RESEARCH.title]}
     second = decided | {"channel": "email", "to": "m•••••@example.com", "decided_on": DAY[lang]}
     yield "parent_confirm", "coming", second | {"state": "coming", "comes": SOON[lang]}
+    texted = second | {"channel": "phone", "to": "+1 ••• ••• 0100", "state": "coming"}
+    yield "parent_confirm", "coming_phone", texted | {"comes": SOON[lang]}
     yield "parent_confirm", "ready", second | {"state": "ready", "comes": ""}
     receipt = decided | {
         "state": "granted",
@@ -362,6 +370,7 @@ def _parent_pages(lang: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
     portal = nobody | {"children": _children(lang), "notice": None, "sign_out_url": "/parent/out"}
     yield "parent_portal", "plain", portal
     yield "parent_portal", "withdrawn", portal | {"notice": "withdrawn"}
+    yield "parent_portal", "erased", portal | {"notice": "erased"}
     yield "parent_portal", "empty", portal | {"children": ()}
     confirm = made | {"record": "cr_1", "back_url": "/parent/"}
     yield "withdraw_confirm", "plain", confirm | {"allowed": [Purpose().title, ALONE.title]}
@@ -373,11 +382,8 @@ def _other_pages(lang: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for kind in ("request", "sign_in", "confirm", "unknown"):
         url = "/parent/" if kind == "sign_in" else None
         yield "link_expired", kind, nobody | {"kind": kind, "sign_in_url": url}
-    kinds = (
-        ("bad_request", "forbidden", "not_found", "method_not_allowed", "conflict", "not_now")
-        + ("too_large", "too_many", "vendor", "unavailable", "internal")
-    )  # fmt: skip
-    for kind in kinds:
+    kinds = "bad_request forbidden not_found method_not_allowed conflict not_now too_large too_many"
+    for kind in f"{kinds} vendor unavailable internal".split():
         again = SOON[lang] if kind == "too_many" else None
         known = {"kind": kind, "request_id": "rq_4f1c9a", "retry_after": again, "home_url": "/"}
         yield "error", kind, nobody | known
@@ -392,7 +398,9 @@ def _other_pages(lang: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
         "parent_url": "/parent/",
     }
     yield "online_notice", "plain", notice
-    yield "online_notice", "public", notice | {"can_publish": True}
+    host = Recipient("Cloudy Hosting", "hosting", None, "running the app", "service_provider")
+    helped = (Purpose(recipients=(Recipient(), host)), ALONE)
+    yield "online_notice", "public", notice | {"can_publish": True, "purposes": helped}
     yield "sandbox_payment", "plain", {"sandbox": True, "amount": "$0.50"}
     letter = Letter(
         "2",
@@ -415,7 +423,7 @@ def _other_pages(lang: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield "oauth_error", "plain", nobody | told | {"request_id": "rq_4f1c9a"}
     home = {"parent_url": "/parent/", "mailbox_url": "/sandbox/mailbox", "docs_url": None}
     yield "home", "sandbox", nobody | home | {"sandbox": True}
-    yield "home", "plain", nobody | home | {"mailbox_url": None}
+    yield "home", "plain", nobody | home | {"mailbox_url": None, "docs_url": "/docs/"}
 
 
 def samples(lang: str) -> list[Sample]:
