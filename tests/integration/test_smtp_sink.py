@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import smtplib
+import ssl
 from email.message import EmailMessage
+from pathlib import Path
 
 import pytest
 
+from tests.support.certificates import Certificate
 from tests.support.smtp_sink import SmtpSink
 
 
@@ -69,6 +72,20 @@ def test_a_lost_acknowledgement_keeps_the_letter(smtp_sink: SmtpSink) -> None:
     with pytest.raises(smtplib.SMTPServerDisconnected):
         _send(smtp_sink)
     assert len(smtp_sink.letters) == 1
+
+
+def test_a_line_can_be_encrypted(tmp_path: Path) -> None:
+    certificate = Certificate.make(tmp_path)
+    with SmtpSink(user="u", password="right", certificate=certificate) as sink:
+        assert sink.url.endswith("?starttls=1")
+        with smtplib.SMTP("127.0.0.1", sink.port, timeout=5) as client:
+            client.starttls(context=certificate.trusting_context())
+            assert client.login("u", "right")[0] == 235
+        with (
+            smtplib.SMTP("127.0.0.1", sink.port, timeout=5) as client,
+            pytest.raises(ssl.SSLCertVerificationError),
+        ):
+            client.starttls(context=ssl.create_default_context())
 
 
 def test_a_password_is_asked_for_when_one_is_set() -> None:

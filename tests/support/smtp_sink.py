@@ -15,6 +15,7 @@ from typing import Any, Self
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from tests.support.certificates import Certificate
 from tests.support.postgres import free_port
 
 
@@ -68,6 +69,7 @@ class SmtpSink:
 
     user: str | None = None
     password: str | None = None
+    certificate: Certificate | None = None  # with one, the server offers STARTTLS
     letters: list[ReceivedLetter] = field(default_factory=list)
     port: int = field(default_factory=free_port)
     _faults: dict[str, _Fault] = field(default_factory=dict)
@@ -78,7 +80,8 @@ class SmtpSink:
     def url(self) -> str:
         """Address in the form that `AGEGATE_SMTP_URL` takes."""
         login = f"{self.user}:{self.password}@" if self.user else ""
-        return f"smtp://{login}127.0.0.1:{self.port}"
+        query = "?starttls=1" if self.certificate else ""
+        return f"smtp://{login}127.0.0.1:{self.port}{query}"
 
     def __enter__(self) -> Self:
         self.accept()
@@ -107,6 +110,7 @@ class SmtpSink:
                 _Handler(self), hostname="127.0.0.1", port=self.port,
                 auth_required=self.user is not None, auth_require_tls=False,
                 authenticator=self._authenticate if self.user else None,
+                tls_context=self.certificate.server_context() if self.certificate else None,
             )  # fmt: skip
             self._controller.start()
 
