@@ -201,9 +201,8 @@ class _Party(_Table):
 
     @field_validator("jwks")
     @classmethod
-    def _public_keys(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        if value is not None:
-            check_jwks(value)
+    def _public_keys(cls, value: dict[str, Any]) -> dict[str, Any]:
+        check_jwks(value)
         return value
 
     @field_validator("auth_method")

@@ -14,6 +14,7 @@ MAX_HOST: Final = 253  # RFC 1035 section 2.3.4, without the last dot
 _PRINTABLE = re.compile(r"[\x21-\x7e]+", re.ASCII)
 _FORBIDDEN = re.compile(r"[\\<>\"`{}|^]")
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)", re.ASCII)
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052 section 2.1
 _LOCAL_ENDINGS: Final = (".localhost", ".local", ".internal", ".lan", ".home.arpa", ".onion")
 
 
@@ -97,6 +98,8 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
     if isinstance(address, ipaddress.IPv6Address):
         # An IPv4 address in disguise is judged as what it is.
+        if address in _NAT64:
+            return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
         return address.ipv4_mapped or address.sixtofour or address
     return address
 

@@ -358,6 +358,18 @@ def test_a_bad_email_is_refused_without_repeating_it(email: str) -> None:
     assert found == "operator.email: must be one e-mail address, such as privacy@app.example"
 
 
+def test_empty_contact_details_are_left_for_the_law_to_refuse() -> None:
+    text = changed(("privacy@storybuddy.example", " "), ("+1 217 555 0100", ""))
+    operator = parse_operator(text)
+    assert (operator.email, operator.phone) == ("", "")
+
+
+def test_lists_have_an_end() -> None:
+    data = json.dumps([f"item {n}" for n in range(101)])
+    found = problem(changed(('["chat messages", "account identifier"]', data)))
+    assert found == "purpose[ai_chat].data: must have at most 100 entries"
+
+
 @pytest.mark.parametrize("phone", ["call us", "1", "+1 217 555 0100 ext 7", "+" * 10, "1" * 60])
 def test_a_bad_telephone_number_is_refused(phone: str) -> None:
     found = problem(changed(("+1 217 555 0100", phone)))
@@ -485,6 +497,7 @@ def test_signing_out_follows_the_same_rules() -> None:
         "https://[fd00::1]/hook",
         "https://[::ffff:10.0.0.1]/hook",
         "https://[2002:a00:1::]/hook",
+        "https://[64:ff9b::a00:1]/hook",
         "https://intranet/hook",
         "https://db.internal/hook",
         "https://printer.local/hook",

@@ -5,9 +5,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agegate.adapters.memory import MemoryStore
 from agegate.adapters.operator_file import OperatorFileError, parse_operator
@@ -392,6 +395,59 @@ def test_methods_this_server_lacks_are_pointed_out(store: MemoryStore) -> None:
     assert [w.rule for w in applied.warnings] == ["method_not_available"] * 3
 
 
+EXAMPLE = (Path(__file__).parents[3] / "config" / "example-operator.toml").read_text("utf-8")
+READABLE = [
+    ('role = "third_party"', 'role = "service_provider"'),
+    ("integral = true\n", ""),
+    ("integral_reason", "# integral_reason"),
+    ('aims = ["operation"]', 'aims = ["sale", "operation"]'),
+    ("written_assurance", "# written_assurance"),
+    ("retention_days = 30", "retention_days = -1"),
+    ("core = true", "core = false"),
+    ('recipient = "researchlab"\n', ""),
+    ('recipient = "researchlab"', 'recipient = "anthropic"'),
+    ('recipients = ["anthropic"]', 'recipients = ["researchlab"]'),
+    ('purposes = ["ai_chat", "disclose:researchlab"]', "purposes = []"),
+    ('"mixed_audience"', '"child_directed"'),
+    ('"mixed_audience"', '"general_audience"'),
+    ('"parental_consent"', '"block"'),
+    ('"parental_consent"', '"limited"'),
+    ('"US", "DE", "GB"', '"KR", "US-CA", "XX"'),
+    ('"age_screen", "facial_estimation"', '"debit_card", "puzzle"'),
+    ('"payment_transaction", "fmvpi", "signed_form"', '"email_plus", "facial_estimation"'),
+    ('"payment_transaction", "fmvpi", "signed_form"', ""),
+    ('establishment = "US"', 'establishment = "nowhere"'),
+    ("legal_name", "# legal_name"),
+]
+
+
+@given(st.lists(st.sampled_from(READABLE), max_size=8, unique=True))
+def test_whatever_can_be_read_is_applied_or_refused_for_a_reason(
+    replaced: list[tuple[str, str]],
+) -> None:
+    text = EXAMPLE
+    for old, new in replaced:
+        text = text.replace(old, new)
+    store = MemoryStore(clock=lambda: NOON, new_id=lambda prefix: prefix)
+    service = OperatorService(
+        store,
+        parse=parse_operator,
+        new_secret=lambda: "secret",
+        hash_secret=digest,
+        load_rulebook=lambda: RULEBOOK,
+        today=NOON.date,
+    )
+    operator = service.read(text)
+    plan = service.check(operator)
+    if plan.is_fine:
+        service.apply(operator)
+    else:
+        with pytest.raises(RefusedError):
+            service.apply(operator)
+    assert bool(everything(store)) is plan.is_fine
+    assert all(refusal.source and refusal.path for refusal in plan.refusals)
+
+
 # --- looking first --------------------------------------------------------------------------------
 
 
@@ -442,8 +498,8 @@ def _with_first_client(**overrides: Any) -> Change:
             _with_first_client(branding=None),
             (
                 (
-                    '~ client[storybuddy-web].branding: { name = "StoryBuddy", colour = "#3b5bdb" } '
-                    "→ nothing"
+                    '~ client[storybuddy-web].branding: { name = "StoryBuddy", '
+                    'colour = "#3b5bdb" } → nothing'
                 ),
             ),
         ),
