@@ -18,6 +18,7 @@ from agegate.guard.context import AgeContext
 from agegate.guard.core.admit import (
     COUNT_TOKENS,
     MESSAGES,
+    PROFILE_HEADER,
     STRIPPED_HEADERS,
     path_of,
     require_offered_to_minors,
@@ -76,7 +77,8 @@ class GuardMiddleware(Middleware):
 def guarded(client: C, guard: GuardClient, purposes: tuple[str, ...]) -> C:
     """A copy of `client`, of the same class, whose every call passes the guard.
 
-    Raises `TypeError` for what is no client of Anthropic's SDK, or is guarded already.
+    Raises `TypeError` for what is no client of Anthropic's SDK, or is guarded already;
+    `ValueError` for one that names a user profile in a default header.
     """
     present = getattr(client, "middleware", None)
     if not callable(getattr(client, "copy", None)) or not isinstance(present, tuple):
@@ -100,6 +102,10 @@ def _attach(
 
     def copy_guarded(**again: Any) -> Any:
         return _attach(copy, made, ours, again)
+
+    # The SDK keeps this one header of a client's own against what a middleware says.
+    if any(name.lower() == PROFILE_HEADER for name in made.default_headers):
+        raise ValueError(f"a guarded client cannot have a default header {PROFILE_HEADER}")
 
     # On the instance, because the SDK looks at the exact class when it resolves credentials.
     for name in _COPIERS:

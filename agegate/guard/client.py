@@ -33,6 +33,7 @@ log = logging.getLogger("agegate.guard")
 MAX_FRESHNESS_S: Final = 15
 """A withdrawal must take effect within this time for minors, whatever a caller configures."""
 MIN_KEY_BYTES: Final = 16
+SHARED_S: Final = 1
 _KEPT_ANSWERS: Final = 8
 
 
@@ -127,26 +128,24 @@ class GuardClient:
         return hmac.new(self._user_id_key, context.subject.encode(), hashlib.sha256).hexdigest()
 
     def _run(self, steps: Steps[Decision]) -> Decision:
-        asked = time.monotonic()
         try:
             wanted = next(steps)
             while True:
-                wanted = steps.send(self._fetch(wanted.url, asked))
+                wanted = steps.send(self._fetch(wanted.url))
         except StopIteration as stop:
             return _decision(stop)
 
     async def _arun(self, steps: Steps[Decision]) -> Decision:
-        asked = time.monotonic()
         try:
             wanted = next(steps)
             while True:
-                wanted = steps.send(await self._afetch(wanted.url, asked))
+                wanted = steps.send(await self._afetch(wanted.url))
         except StopIteration as stop:
             return _decision(stop)
 
-    def _fetch(self, url: str, asked: float) -> Answer:
+    def _fetch(self, url: str) -> Answer:
         with self._lock:
-            shared = self._shared(url, asked)
+            shared = self._shared(url)
             if shared is not None:
                 return shared
             at = self._clock()
@@ -156,9 +155,9 @@ class GuardClient:
                 status, body = NOTHING
             return self._keep(url, Answer(status=status, body=body, at=at))
 
-    async def _afetch(self, url: str, asked: float) -> Answer:
+    async def _afetch(self, url: str) -> Answer:
         async with self._loop_lock():
-            shared = self._shared(url, asked)
+            shared = self._shared(url)
             if shared is not None:
                 return shared
             at = self._clock()
@@ -168,15 +167,18 @@ class GuardClient:
                 status, body = NOTHING
             return self._keep(url, Answer(status=status, body=body, at=at))
 
-    def _shared(self, url: str, asked: float) -> Answer | None:
-        """The answer that came since our question began: a crowd costs one request."""
+    def _shared(self, url: str) -> Answer | None:
+        """The answer that came while we waited for our turn: a crowd costs one request.
+
+        It keeps the time at which it was asked for, so sharing makes nothing look fresher.
+        """
         done, answer = self._answers.get(url, (float("-inf"), None))
-        return answer if done >= asked else None
+        return answer if 0 <= self._clock() - done < SHARED_S else None
 
     def _keep(self, url: str, answer: Answer) -> Answer:
         if len(self._answers) >= _KEPT_ANSWERS:
             self._answers = {}
-        self._answers[url] = (time.monotonic(), answer)
+        self._answers[url] = (self._clock(), answer)
         return answer
 
     def _loop_lock(self) -> AbstractAsyncContextManager[None]:

@@ -38,7 +38,8 @@ _ROLES: Final = frozenset({"user", "assistant"})
 _BLOCKS: Final = frozenset({"text", "tool_use", "tool_result", "thinking", "redacted_thinking"})
 """Words and the app's own tools. Pictures, documents and sound need purposes of their own."""
 
-STRIPPED_HEADERS: Final = frozenset({"anthropic-beta", "anthropic-user-profile-id"})
+PROFILE_HEADER: Final = "anthropic-user-profile-id"
+STRIPPED_HEADERS: Final = frozenset({"anthropic-beta", PROFILE_HEADER})
 """Headers that switch on surfaces, or name the person to the provider; not for minors."""
 
 
