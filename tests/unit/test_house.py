@@ -15,6 +15,7 @@ import pytest
 
 _ROOT = Path(__file__).resolve().parents[2]
 _MOST_LINES = 500
+_MOST_LINES_OF_TESTS = 700  # a table of cases is long, but flat
 _REQUIREMENTS = sorted((_ROOT / "requirements").glob("*.txt"))
 _SCRIPTS = [_ROOT / "Makefile", _ROOT / ".ci" / "run", _ROOT / ".githooks" / "pre-commit"]
 
@@ -50,7 +51,8 @@ def test_no_file_outgrows_its_reader() -> None:
         for path in _files("*.py", "*.html", "*.css", "*.js")
         # A migration is written once and read once.
         if path.parent.name != "versions"
-        and (lines := len(path.read_text().splitlines())) > _MOST_LINES
+        and (lines := len(path.read_text().splitlines()))
+        > (_MOST_LINES_OF_TESTS if path.name.startswith("test_") else _MOST_LINES)
     }
     assert long == {}
 
