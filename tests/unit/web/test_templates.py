@@ -223,7 +223,8 @@ def reading_grade(text: str) -> float:
 
 
 def _prose(page: Element) -> str:
-    blocks = page.all("main")[0].all("h1", "h2", "p", "li", "dt", "label", "button")
+    """The sentences alone: headings and labels are short and would flatter the grade."""
+    blocks = page.all("main")[0].all("p", "li")
     return "\n".join(block.text() for block in blocks)
 
 
@@ -236,6 +237,11 @@ def test_the_reading_grade_tells_easy_from_hard() -> None:
 def test_a_child_can_read_the_pages_for_children(sample: Sample) -> None:
     limit = 7 if str(sample.context.get("tone")) == "teen" else 5
     assert reading_grade(_prose(page_of(sample))) <= limit
+
+
+@pytest.mark.parametrize("sample", every_page(lang="en"))
+def test_a_tired_parent_can_read_every_page(sample: Sample) -> None:
+    assert reading_grade(_prose(page_of(sample))) <= 8
 
 
 @pytest.mark.parametrize("sample", every_page(*CHILD_PAGES, lang="en"))
