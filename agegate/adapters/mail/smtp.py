@@ -5,6 +5,7 @@ What went wrong becomes a code. The server's own text goes no further, because i
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import email.policy
 import ipaddress
@@ -28,6 +29,12 @@ T = TypeVar("T")
 
 TIMEOUT: Final = 15.0
 """Seconds for each step. Longer than a greeting delay, shorter than the outbox's lease."""
+_LONGEST_LINE: Final = 998
+"""RFC 5322 2.1.1."""
+_POLICY: Final = email.policy.SMTP.clone(max_line_length=_LONGEST_LINE)
+"""At 78 columns the library begins some headers with an empty line and loses spaces."""
+_WORD_BYTES: Final = 45
+"""So many bytes make an encoded word of 72 characters; 75 are allowed (RFC 2047 2)."""
 _GOODBYE: Final = 2.0
 _PERMANENT: Final = range(500, 600)
 _LOGIN_CODES: Final = frozenset({530, 534, 535, 538})
@@ -111,19 +118,25 @@ class SmtpMailer:
     ) -> None:
         """Hand over one letter. Once the server took it, nothing that follows is an error."""
         recipient = _recipient(to)
-        message = _message(
+        # RFC 6531: an address such as josé@… needs a server that knows how.
+        international = not recipient.addr_spec.isascii()
+        letter = _letter(
             rendered,
             sender=self._from,
             recipient=recipient,
             message_id=message_id,
             language=language,
             now=now,
+            utf8=international,
         )
         connection = _guarded(self._connect)
         try:
             _guarded(
-                lambda: connection.send_message(
-                    message, from_addr=self._from.addr_spec, to_addrs=[recipient.addr_spec]
+                lambda: connection.sendmail(
+                    self._from.addr_spec,
+                    [recipient.addr_spec],
+                    letter,
+                    mail_options=["SMTPUTF8"] if international else (),
                 )
             )
             _leave(connection)
@@ -209,7 +222,7 @@ def _answer(code: int) -> MailError:
     return MailError(f"smtp_{code}", permanent=permanent)
 
 
-def _message(
+def _letter(
     rendered: Rendered,
     *,
     sender: Address,
@@ -217,30 +230,49 @@ def _message(
     message_id: str,
     language: str,
     now: datetime,
-) -> EmailMessage:
+    utf8: bool,
+) -> bytes:
     message = EmailMessage(policy=email.policy.SMTP)
     try:
-        message["From"] = sender
-        message["To"] = recipient
-        message["Subject"] = rendered.subject
-        message["Date"] = format_datetime(now)
-        message["Message-ID"] = f"<{message_id.strip('<>')}>"
-        # RFC 3834 5: holiday notes and list software leave such letters alone.
-        message["Auto-Submitted"] = "auto-generated"
-        message["Content-Language"] = language
         message.set_content(rendered.text, charset="utf-8", cte="quoted-printable")
         message.add_alternative(
             rendered.html, subtype="html", charset="utf-8", cte="quoted-printable"
         )
+        message["From"] = sender
+        message["To"] = recipient
+        message["Date"] = format_datetime(now)
+        message["Message-ID"] = f"<{message_id.strip('<>')}>"
+        # RFC 3834 5: holiday notes and list software leave such letters alone.
+        message["Auto-Submitted"] = "auto-generated"
+        # After the parts: adding one moves the Content headers of before into it.
+        message["Content-Language"] = language
+        return _subject(rendered.subject) + message.as_bytes(policy=_POLICY.clone(utf8=utf8))
     except (MessageError, ValueError):
         # A line break in a header, for one; the error's text would quote it.
         raise MailError("letter_unusable", permanent=True) from None
-    return message
+
+
+def _subject(text: str) -> bytes:
+    """The header line. Plain where it can be, else RFC 2047 words that break between characters."""
+    if not text.isprintable():
+        raise ValueError
+    if text.isascii() and "=?" not in text and len(text) < _LONGEST_LINE // 2:
+        return f"Subject: {text}\r\n".encode("ascii")
+    chunks = [b""]
+    for character in text:
+        encoded = character.encode()
+        if len(chunks[-1]) + len(encoded) > _WORD_BYTES:
+            chunks.append(b"")
+        chunks[-1] += encoded
+    words = (b"=?utf-8?b?" + base64.b64encode(chunk) + b"?=" for chunk in chunks)
+    return b"Subject: " + b"\r\n ".join(words) + b"\r\n"
 
 
 def _sender(mail_from: str) -> Address:
     name, address = parseaddr(mail_from)
     try:
+        if not mail_from.isprintable():
+            raise ValueError
         return Address(display_name=name, addr_spec=_wire_form(address))
     except (MessageError, ValueError, IndexError):
         raise ConfigurationError(
@@ -250,7 +282,11 @@ def _sender(mail_from: str) -> Address:
 
 def _recipient(to: EmailAddress) -> Address:
     try:
-        return Address(addr_spec=_wire_form(to.value))
+        address = _wire_form(to.value)
+        if address.isascii():
+            return Address(addr_spec=address)
+        local, _, host = address.rpartition("@")
+        return Address(username=local, domain=host)
     except (MessageError, ValueError, IndexError):
         raise MailError("address_unusable", permanent=True) from None
 
