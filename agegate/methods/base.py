@@ -15,7 +15,6 @@ from agegate.wire.tiers import AssuranceLevel, MethodClass
 F = TypeVar("F")
 
 
-
 @dataclass(frozen=True, slots=True)
 class Ask:
     """The person has something to do: fill in `fields`, or go to `url` and come back."""

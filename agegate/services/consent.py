@@ -58,7 +58,9 @@ class RequestView:
     proof: ProofRun | None
     child_since: str
     failed: str | None = None
-    """Why the last attempt to prove ended without a result."""
+    """Why the attempt to prove that has just ended showed nothing."""
+    waiting: bool = False
+    """The vendor is still at work; there is nothing for the parent to do."""
 
 
 class ConsentService:
@@ -126,7 +128,9 @@ class ConsentService:
         step = self._methods[key].begin(case)
         return self._take(link, key, step)
 
-    def answer_proof(self, link: str, submitted: Mapping[str, str], *, return_url: str) -> RequestView:
+    def answer_proof(
+        self, link: str, submitted: Mapping[str, str], *, return_url: str
+    ) -> RequestView:
         """Ask the running method how it stands. Raises `VendorError`."""
         with self._core.store.read() as r:
             consent = self._behind(r, link)
@@ -248,7 +252,8 @@ class ConsentService:
                     failed = step.reason
                     uow.delete(ProofRun, consent.id)
             uow.commit()
-            return replace(self._view(uow, consent), failed=failed)
+            view = self._view(uow, consent)
+            return replace(view, failed=failed, waiting=isinstance(step, Wait))
 
     def _keep_run(
         self,
@@ -259,7 +264,7 @@ class ConsentService:
         step: Ask | Wait,
     ) -> None:
         known = run.url if run else None
-        url = step.url if isinstance(step, Ask) else known
+        url = (step.url if isinstance(step, Ask) else None) or known
         after = ProofRun(
             id=consent.id, method=key, memo=SealedText(step.memo), url=url, started_at=uow.now
         )

@@ -66,13 +66,21 @@ class FlowView:
     """All that a page needs to show one step."""
 
     flow: Flow
-    operator_name: str
-    client: Client
     registration: Registration
     step: NextStep
-    fields: tuple[str, ...] = ()
-    consent: Consent | None = None
     rules: PlaceRules
+    standing: Standing | None
+    """None while nobody has answered yet."""
+    fields: tuple[str, ...] = ()
+    """What the age screen asks for."""
+
+    @property
+    def client(self) -> Client:
+        return self.registration.client
+
+    @property
+    def consent(self) -> Consent | None:
+        return self.standing.consent if self.standing else None
 
 
 class ScreeningService:
@@ -126,7 +134,9 @@ class ScreeningService:
         """`look` inside a caller's transaction."""
         return self._view(r, self._flow(r, flow_id, browser))
 
-    def answer_age(self, flow_id: str, submitted: Mapping[str, str], *, browser: Digest) -> FlowView:
+    def answer_age(
+        self, flow_id: str, submitted: Mapping[str, str], *, browser: Digest
+    ) -> FlowView:
         """Take the age screen's answer: reduced to a range here, stored as a range.
 
         A second answer never helps: once known, an age can only be lowered (law: no way back to a better
@@ -157,7 +167,10 @@ class ScreeningService:
             flow = self._flow(uow, flow_id, browser)
             view = self._view(uow, flow)
             waiting = view.step is NextStep.CONSENT_PENDING
-            if not (view.step is NextStep.FINISH or (limited and waiting)) or flow.subject_id is None:
+            if (
+                not (view.step is NextStep.FINISH or (limited and waiting))
+                or flow.subject_id is None
+            ):
                 raise NotAllowedNowError("there is still a step to do")
             code = self._tokens.new_code(uow, flow, uow.get(Subject, flow.subject_id))
             flow = uow.save(replace(flow, finished_at=uow.now))
@@ -180,13 +193,11 @@ class ScreeningService:
             fields = begun.fields if isinstance(begun, Ask) else ()
         return FlowView(
             flow=flow,
-            operator_name=registered.operator.legal_name,
-            client=registered.client,
             registration=registered,
             step=step,
-            fields=fields,
-            consent=standing.consent if standing else None,
             rules=rules,
+            standing=standing,
+            fields=fields,
         )
 
     def _next(
@@ -197,7 +208,12 @@ class ScreeningService:
         client: Client,
         rules: PlaceRules,
     ) -> NextStep:
-        if subject is None or standing is None or not subject.age_is_known or self._asks_again(flow, subject, rules):
+        if (
+            subject is None
+            or standing is None
+            or not subject.age_is_known
+            or self._asks_again(flow, subject, rules)
+        ):
             return NextStep.AGE_SCREEN
         if standing.state is ConsentState.NOT_REQUIRED:
             return NextStep.FINISH

@@ -33,7 +33,9 @@ class AgeScreen:
         except BirthAnswerError as error:
             raise FieldErrors({error.field: error.reason}) from None
         bounds = case.rules.boundaries
-        turns_on = next_boundary_on(birth.year, birth.month, birth.day, bounds=bounds, today=case.today)
+        turns_on = next_boundary_on(
+            birth.year, birth.month, birth.day, bounds=bounds, today=case.today
+        )
         return Done(
             AgeFinding(
                 range=reduce_to_range(age, bounds),

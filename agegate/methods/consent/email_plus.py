@@ -17,7 +17,11 @@ class EmailPlus:
     def begin(self, case: ConsentCase) -> Done[ConsentEvidence]:
         return Done(
             ConsentEvidence(
-                method=self.key, at=case.now, identity="mailbox", relationship="declared", confirmation_needed=True
+                method=self.key,
+                at=case.now,
+                identity="mailbox",
+                relationship="declared",
+                confirmation_needed=True,
             )
         )
 

@@ -78,7 +78,9 @@ class PaymentTransaction:
     def answer(self, case: ConsentCase, submitted: Mapping[str, str]) -> ConsentStep:  # noqa: ARG002 - the processor answers
         outcome = self._gateway.outcome(case.memo)
         match outcome.status:
-            case PaymentStatus.OPEN | PaymentStatus.PROCESSING:
+            case PaymentStatus.OPEN:
+                return Ask(memo=case.memo)
+            case PaymentStatus.PROCESSING:
                 return Wait(memo=case.memo)
             case PaymentStatus.FAILED:
                 return Failed("payment_failed")

@@ -1,0 +1,309 @@
+"""The pages behind the letters: GET shows and never changes anything, POST does."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, g, redirect, request
+from flask.typing import ResponseReturnValue
+
+from agegate.bootstrap import Services
+from agegate.domain.consent import Stage
+from agegate.domain.errors import FieldErrors, NotAllowedNowError, VendorError
+from agegate.domain.operators import Operator, Purpose
+from agegate.services.consent import ParentStep, RequestView
+from agegate.services.letters import titles
+from agegate.web.forms import read_form
+from agegate.web.rendering import error_words, page, page_language
+from agegate.web.security import BrowserSession, FormGuard, origin_of
+from agegate.web.words import day_in_words, span_in_words, translator
+
+_MINUTES = {"email_plus": 1, "payment_transaction": 2}
+_INCONCLUSIVE = frozenset({"prepaid_not_accepted", "holder_not_notified"})
+
+
+def consent_blueprint(services: Services, browser: BrowserSession, forms: FormGuard) -> Blueprint:
+    bp = Blueprint("consent", __name__)
+    consent = services.consent
+    home = services.settings.public_url
+
+    @bp.get("/parent/request/<link>")
+    def show(link: str) -> ResponseReturnValue:
+        view = _begin_page(consent.look(link))
+        if view.step is ParentStep.OUTCOME and _is_over(view):
+            return page(
+                "age_result", outcome=_ended(view), return_url=None, **_shared(view, forms, link)
+            )
+        return _render(view, link, proof="waiting" if "wait" in request.args else "ready")
+
+    @bp.post("/parent/request/<link>")
+    def act(link: str) -> ResponseReturnValue:
+        view = _begin_page(consent.look(link))
+        fields = read_form()
+        forms.check(link)
+        try:
+            return _act(view, link, fields)
+        except FieldErrors as error:
+            return _render(consent.look(link), link, error=error, answers=fields), 422
+        except VendorError:
+            return _render(consent.look(link), link, proof="error"), 503
+
+    def _act(view: RequestView, link: str, fields: dict[str, str]) -> ResponseReturnValue:
+        match view.step:
+            case ParentStep.NOTICE | ParentStep.METHOD | ParentStep.PROOF if (
+                "not_my_child" in fields
+            ):
+                ended = consent.not_my_child(link)
+                return page("not_my_child", **_shared(ended, forms, link))
+            case ParentStep.NOTICE if "continue" in fields:
+                consent.open(link, browser=browser.find())
+            case ParentStep.METHOD:
+                return _choose(view, link, fields)
+            case ParentStep.PROOF if "change_method" in fields:
+                consent.another_method(link)
+            case ParentStep.PROOF:
+                return _after_proof(
+                    consent.answer_proof(link, fields, return_url=_here(link)), link, view
+                )
+            case ParentStep.DECISION:
+                answers = {
+                    name.removeprefix("purpose."): value
+                    for name, value in fields.items()
+                    if name.startswith("purpose.")
+                }
+                consent.decide(link, answers)
+            case _:
+                pass
+        return redirect(f"/parent/request/{link}", 303)
+
+    def _choose(view: RequestView, link: str, fields: dict[str, str]) -> ResponseReturnValue:
+        if "change_method" in fields:
+            return redirect(f"/parent/request/{link}", 303)
+        key = fields.get("method", "")
+        if not key:
+            raise FieldErrors({"method": "missing"})
+        after = consent.choose(link, key, return_url=_here(link))
+        if after.failed is not None:
+            return _after_proof(after, link, view)
+        return redirect(f"/parent/request/{link}", 303)
+
+    def _after_proof(after: RequestView, link: str, before: RequestView) -> ResponseReturnValue:
+        if after.failed is not None:
+            state = "inconclusive" if after.failed in _INCONCLUSIVE else "failed"
+            key = before.proof.method if before.proof else after.methods[0].key
+            return _proof(after, link, key, state)
+        if after.step is ParentStep.PROOF and after.proof is not None:
+            if after.waiting or after.proof.url is None:
+                return redirect(f"/parent/request/{link}?wait=1", 303)
+            return redirect(after.proof.url, 303)
+        return redirect(f"/parent/request/{link}", 303)
+
+    @bp.get("/parent/request/<link>/withdraw")
+    def show_withdraw(link: str) -> ResponseReturnValue:
+        view = _begin_page(consent.look(link))
+        return page(
+            "withdraw_confirm",
+            record=view.consent.id,
+            account_made_on=_made_on(view),
+            allowed=titles(view.operator, view.consent.granted),
+            back_url=f"/parent/request/{link}",
+            **_shared(view, forms, link),
+        )
+
+    @bp.post("/parent/request/<link>/withdraw")
+    def withdraw(link: str) -> ResponseReturnValue:
+        _begin_page(consent.look(link))
+        read_form()
+        forms.check(link)
+        consent.withdraw(link)
+        return redirect(f"/parent/request/{link}", 303)
+
+    @bp.get("/parent/request/<link>/receipt")
+    def receipt(link: str) -> ResponseReturnValue:
+        view = consent.look(link)
+        if view.consent.decided_at is None:
+            raise NotAllowedNowError("nothing has been decided yet")
+        token = services.records.receipt_for(view.consent.id)
+        answer = Response(token, mimetype="application/jwt")
+        answer.headers["Content-Disposition"] = f'attachment; filename="{view.consent.id}.jwt"'
+        return answer
+
+    @bp.get("/parent/confirm/<link>")
+    def show_confirm(link: str) -> ResponseReturnValue:
+        view = _begin_page(consent.look_confirmation(link))
+        if view.consent.stage is not Stage.DECIDED:
+            return _render_outcome(view, link)
+        return _confirm(view, link, "ready")
+
+    @bp.post("/parent/confirm/<link>")
+    def confirm(link: str) -> ResponseReturnValue:
+        _begin_page(consent.look_confirmation(link))
+        read_form()
+        forms.check(link)
+        consent.confirm(link)
+        return redirect(f"/parent/confirm/{link}", 303)
+
+    # -- pages -----------------------------------------------------------------------------------
+
+    def _render(
+        view: RequestView,
+        link: str,
+        *,
+        error: FieldErrors | None = None,
+        answers: dict[str, str] | None = None,
+        proof: str = "ready",
+    ) -> str:
+        shared = _shared(view, forms, link)
+        named = {str(p.id): p.title for p in view.purposes}
+        errors = (
+            error_words(error.reasons, language=view.consent.locale, titles=named)
+            if error
+            else None
+        )
+        match view.step:
+            case ParentStep.NOTICE:
+                return page(
+                    "parent_notice",
+                    account_made_on=_made_on(view),
+                    expires_on=_day(view, view.consent.expires_at),
+                    host=urlsplit(home).netloc,
+                    sections=view.sections,
+                    **shared,
+                )
+            case ParentStep.METHOD if proof == "error":
+                return _proof(view, link, view.methods[0].key, "error")
+            case ParentStep.METHOD:
+                methods = [_method(view, m.key) for m in view.methods if m.why_not is None]
+                return page("parent_method", errors=errors, methods=methods, **shared)
+            case ParentStep.PROOF if view.proof is not None:
+                return _proof(view, link, view.proof.method, proof)
+            case ParentStep.DECISION:
+                return page(
+                    "parent_decision",
+                    errors=errors,
+                    account_made_on=_made_on(view),
+                    purposes=[_purpose(view.operator, p, answers or {}) for p in view.purposes],
+                    **shared,
+                )
+            case ParentStep.SECOND_STEP:
+                return _confirm(view, link, "coming")
+            case _:
+                return _render_outcome(view, link)
+
+    def _proof(view: RequestView, link: str, key: str, state: str) -> str:
+        if view.proof is not None and view.proof.url is not None:
+            g.form_targets = (origin_of(view.proof.url),)
+        usable = [m for m in view.methods if m.why_not is None]
+        return page(
+            "parent_proof",
+            method=_method(view, key),
+            state=state,
+            can_change=len(usable) > 1 or state in {"failed", "inconclusive", "error"},
+            refresh_s=15,
+            **_shared(view, forms, link),
+        )
+
+    def _confirm(view: RequestView, link: str, state: str) -> str:
+        delay = span_in_words(services.core.confirmation_delay, view.consent.locale)
+        return page(
+            "parent_confirm",
+            state=state,
+            channel="email",
+            to="",
+            comes=delay if state == "coming" else "",
+            decided_on=_day(view, view.consent.decided_at),
+            allowed=titles(view.operator, view.consent.granted),
+            refused=titles(view.operator, view.consent.refused),
+            account_made_on=_made_on(view),
+            **_shared(view, forms, link),
+        )
+
+    def _render_outcome(view: RequestView, link: str) -> str:
+        granted = view.consent.stage is Stage.GRANTED
+        base = f"/parent/request/{link}"
+        by_request_link = request.path.startswith("/parent/request/")
+        return page(
+            "parent_receipt",
+            state="granted" if granted else "denied",
+            decided_on=_day(view, view.consent.decided_at or view.consent.ended_at),
+            account_made_on=_made_on(view),
+            allowed=titles(view.operator, view.consent.granted),
+            refused=titles(view.operator, view.consent.refused),
+            until=_day(view, view.consent.expires_at) if granted else None,
+            record=view.consent.id,
+            receipt_url=f"{base}/receipt" if by_request_link else None,
+            withdraw_url=f"{base}/withdraw" if granted and by_request_link else None,
+            portal_url="/parent/",
+            **_shared(view, forms, link),
+        )
+
+    def _here(link: str) -> str:
+        return f"{home}/parent/request/{link}"
+
+    return bp
+
+
+def _begin_page(view: RequestView) -> RequestView:
+    g.language = view.consent.locale
+    return view
+
+
+def _shared(view: RequestView, forms: FormGuard, link: str) -> dict[str, Any]:
+    return {
+        "language": view.consent.locale,
+        "client": view.client,
+        "operator": view.operator,
+        "csrf": forms.token(link),
+    }
+
+
+def _is_over(view: RequestView) -> bool:
+    return view.consent.stage in {Stage.WITHDRAWN, Stage.STALE, Stage.SUPERSEDED}
+
+
+def _ended(view: RequestView) -> str:
+    return {Stage.WITHDRAWN: "withdrawn", Stage.STALE: "stale", Stage.SUPERSEDED: "replaced"}[
+        view.consent.stage
+    ]
+
+
+def _day(view: RequestView, moment: datetime | None) -> str:
+    return day_in_words(moment, page_language(view.consent.locale)) if moment else ""
+
+
+def _made_on(view: RequestView) -> str:
+    return _day(view, datetime.fromisoformat(view.child_since)) if view.child_since else ""
+
+
+def _method(view: RequestView, key: str) -> dict[str, Any]:
+    t = translator(page_language(view.consent.locale))
+    words = {
+        name: t(f"method.{key}.{name}", app=view.client.display_name)
+        for name in ("title", "needs", "kept", "seen_by")
+    }
+    return {"key": key, "minutes": _MINUTES[key], **words}
+
+
+def _purpose(operator: Operator, purpose: Purpose, answers: dict[str, str]) -> dict[str, Any]:
+    t = translator(page_language())
+    chosen = answers.get(f"purpose.{purpose.id}")
+    return {
+        "id": purpose.id,
+        "title": purpose.title,
+        "kind": purpose.kind.value,
+        "core": purpose.core,
+        "data": purpose.data,
+        "use": purpose.use,
+        "retention": t("common.days", count=purpose.retention_days),
+        "recipients": [
+            {
+                "name": r.name,
+                "category": r.category,
+                "integral_reason": r.integral_reason if r.integral else None,
+            }
+            for r in operator.recipients_of(purpose)
+        ],
+        "decision": chosen if chosen in {"grant", "refuse"} else None,
+    }
