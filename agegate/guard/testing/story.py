@@ -6,6 +6,7 @@ The same words in give the same words out, so tests and screenshots hold still.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -18,6 +19,7 @@ _SMALL_WORDS: Final = (
     "with would write you your"
 )
 _SMALL: Final = frozenset(_SMALL_WORDS.split())
+_ARTICLES: Final = frozenset({"a", "an", "the"})
 _STORIES: Final = (
     (
         "Nobody had looked for the {thing} on a rainy Tuesday, so that was when it turned up."
@@ -50,9 +52,7 @@ _STORIES: Final = (
 def next_part(messages: object) -> str:
     """The next part of a story about whatever the last user message was about."""
     said = _last_user_text(messages)
-    words = [w.lower() for w in re.findall(r"[^\W\d_]{3,20}", said)]
-    candidates = [w for w in words if w not in _SMALL] or ["visitor"]
-    thing = max(candidates, key=len)
+    thing = _thing(said)
     pick = hashlib.sha256(said.encode("utf-8", "replace")).digest()[0] % len(_STORIES)
     return _STORIES[pick].format(thing=thing)
 
@@ -60,6 +60,16 @@ def next_part(messages: object) -> str:
 def split_into_deltas(text: str) -> list[str]:
     """Word by word, as a stream would bring it; joined again it is the same text."""
     return re.findall(r"\s*\S+\s*$|\s*\S+", text) or ([text] if text else [])
+
+
+def _thing(said: str) -> str:
+    """What it is about: what follows an article (“a small robot who…”), else the longest word."""
+    words = [w.lower() for w in re.findall(r"[^\W\d_]{1,20}", said)]
+    for place, word in enumerate(words):
+        after = list(itertools.takewhile(lambda w: w not in _SMALL, words[place + 1 : place + 4]))
+        if word in _ARTICLES and after:
+            return " ".join(after) if len(after) == 2 else after[0]  # noqa: PLR2004 - “small robot”
+    return max((w for w in words if len(w) > 2 and w not in _SMALL), key=len, default="visitor")  # noqa: PLR2004 - “ox”
 
 
 def _last_user_text(messages: object) -> str:

@@ -45,7 +45,7 @@ class _Parts:
 
 
 def call(wsgi: Any, headers: dict[str, str], path: str = "/chat") -> Answer:
-    environ: dict[str, Any] = {"PATH_INFO": path, "QUERY_STRING": "", **headers}
+    environ: dict[str, Any] = {"PATH_INFO": path, "QUERY_STRING": "", "SCRIPT_NAME": "", **headers}
     setup_testing_defaults(environ)
     told: dict[str, Any] = {}
 
