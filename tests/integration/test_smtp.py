@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -223,6 +225,77 @@ def test_a_refused_login_is_our_fault_and_tried_again() -> None:
         bare = SmtpMailer(f"smtp://127.0.0.1:{sink.port}", SENDER, timeout=5)
         assert failure(bare) == ("smtp_530", False)
         assert sink.letters == []
+
+
+def test_a_password_that_the_protocol_can_not_carry_is_our_fault_too() -> None:
+    with SmtpSink(user="agegate", password="contraseña") as sink:
+        url = f"smtp://agegate:contrase%C3%B1a@127.0.0.1:{sink.port}"
+        assert failure(SmtpMailer(url, SENDER, timeout=5)) == ("smtp_failed", False)
+
+
+@contextmanager
+def answering_server(*answers: bytes, keep_open: bool = False) -> Iterator[int]:
+    """Says each answer in turn, whatever it is told; then hangs up, or stays and says nothing."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    done = threading.Event()
+
+    def serve() -> None:
+        line, _ = listener.accept()
+        with line:
+            for answer in answers:
+                line.sendall(answer)
+                line.recv(65536)
+            if keep_open:
+                done.wait(10)
+
+    server = threading.Thread(target=serve)
+    server.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        done.set()
+        server.join()
+        listener.close()
+
+
+def test_a_server_that_greets_nobody_says_nothing_about_the_letter() -> None:
+    with answering_server(b"554 5.7.1 no service for you\r\n") as port:
+        assert failure(SmtpMailer(f"smtp://127.0.0.1:{port}", SENDER, timeout=5)) == (
+            "smtp_554",
+            False,
+        )
+
+
+@pytest.mark.parametrize("keep_open", [True, False])
+def test_a_letter_that_was_taken_stays_taken_however_the_server_says_goodbye(
+    keep_open: bool,
+) -> None:
+    # Greeting, EHLO, MAIL, RCPT, DATA, and the end of the letter; nothing answers QUIT.
+    answers = (
+        b"220 x\r\n",
+        b"250 x\r\n",
+        b"250 ok\r\n",
+        b"250 ok\r\n",
+        b"354 go\r\n",
+        b"250 kept\r\n",
+    )
+    with answering_server(*answers, keep_open=keep_open) as port:
+        mailer = SmtpMailer(f"smtp://127.0.0.1:{port}", SENDER, timeout=5)
+        mailer.send(
+            replace(LETTER, text="short\n"),
+            to=EmailAddress("mum@example.org"),
+            kind="receipt",
+            message_id="ag-1@age.example",
+            language="en",
+            now=NOON,
+        )
+
+
+def test_an_encrypted_connection_to_a_plain_server_is_tried_again(smtp_sink: SmtpSink) -> None:
+    mailer = SmtpMailer(f"smtps://127.0.0.1:{smtp_sink.port}", SENDER, timeout=1)
+    code, permanent = failure(mailer)
+    assert code in {"smtp_tls", "smtp_timeout", "smtp_disconnected"}
+    assert permanent is False
 
 
 def test_a_server_without_starttls_gets_no_letter_in_the_clear(smtp_sink: SmtpSink) -> None:

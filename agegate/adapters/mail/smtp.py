@@ -214,7 +214,8 @@ def _failure(error: Exception) -> MailError:
         case OSError():
             return MailError("smtp_unreachable", permanent=False)
         case _:
-            return MailError("letter_unusable", permanent=True)
+            # A password outside ASCII, for one. The letter itself was sound before we connected.
+            return MailError("smtp_failed", permanent=False)
 
 
 def _answer(code: int) -> MailError:
