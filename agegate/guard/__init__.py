@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, TypeVar
 
-from agegate.guard.client import GuardClient
+from agegate.guard.client import GuardClient, require_names
 from agegate.guard.context import AgeContext, bind
 from agegate.guard.errors import (
     ConsentDeniedError,
@@ -107,7 +107,7 @@ class Guard(GuardClient):
         """
         from agegate.guard.claude import guarded
 
-        return guarded(client, self, tuple(purposes))
+        return guarded(client, self, require_names(purposes))
 
     def wsgi(
         self, app: WSGIApplication, *, purposes: Collection[str], open_paths: Collection[str] = ()

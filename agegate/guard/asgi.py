@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any, Final
 
-from agegate.guard.client import GuardClient
+from agegate.guard.client import GuardClient, require_names
 from agegate.guard.core.answer import (
     CONTEXT_KEY,
     TOKEN_HEADER,
@@ -42,7 +42,7 @@ class AsgiGuard:
     ) -> None:
         self._app = app
         self._guard = guard
-        self._purposes = tuple(purposes)
+        self._purposes = require_names(purposes)
         self._open_paths = frozenset(open_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -91,7 +91,7 @@ class GuardClient:
 
         Raises a subclass of `NotAllowedError` for every refusal.
         """
-        wanted = _purposes(purposes)
+        wanted = require_names(purposes)
         context = self._verifier.known(token, wanted)
         if context is not None:
             return _conclude("check", Decision(context=context, claims=context.claims))
@@ -99,7 +99,7 @@ class GuardClient:
 
     async def acheck(self, token: str | None, *, purposes: Collection[str] = ()) -> AgeContext:
         """`check` for async code; the same errors. Waits on asyncio."""
-        wanted = _purposes(purposes)
+        wanted = require_names(purposes)
         context = self._verifier.known(token, wanted)
         if context is not None:
             return _conclude("check", Decision(context=context, claims=context.claims))
@@ -111,12 +111,12 @@ class GuardClient:
         Without `purposes`, those that each context was checked for, and at least one. Raises a
         subclass of `NotAllowedError`.
         """
-        steps = self._verifier.recheck(in_force(), _purposes(purposes))
+        steps = self._verifier.recheck(in_force(), require_names(purposes))
         return _conclude("call", self._run(steps))
 
     async def arecheck(self, *, purposes: Collection[str] = ()) -> AgeContext:
         """`recheck` for async code; the same errors."""
-        steps = self._verifier.recheck(in_force(), _purposes(purposes))
+        steps = self._verifier.recheck(in_force(), require_names(purposes))
         return _conclude("call", await self._arun(steps))
 
     def bind(self, fn: Callable[P, R]) -> Callable[P, R]:
@@ -188,7 +188,8 @@ class GuardClient:
         return self._loop_locks.setdefault(loop, asyncio.Lock())
 
 
-def _purposes(purposes: Collection[str]) -> tuple[str, ...]:
+def require_names(purposes: Collection[str]) -> tuple[str, ...]:
+    """The purposes as they are kept. Raises `TypeError` for what is no list of names."""
     # A bare string is a collection of its letters; the types cannot tell the two apart.
     if isinstance(purposes, str) or not all(purposes):
         raise TypeError('purposes must be a list of names, like ["ai_chat"]')

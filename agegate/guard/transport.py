@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ _HEADERS: Final = {
     "accept": "application/json, application/statuslist+jwt",
     # Packed answers would have to be unpacked within bounds; the list is packed already.
     "accept-encoding": "identity",
+    # What stands in between must not add its own age to the list's.
+    "cache-control": "no-cache",
     "user-agent": "agegate-guard",
 }
 
@@ -48,7 +50,7 @@ class HttpTransport:
         deadline = time.monotonic() + TIMEOUT_S
         try:
             with (
-                httpx2.Client(timeout=TIMEOUT_S, follow_redirects=False) as client,
+                httpx2.Client(**_options(url)) as client,
                 client.stream("GET", url, headers=_HEADERS) as response,
             ):
                 body = bytearray()
@@ -66,7 +68,7 @@ class HttpTransport:
         deadline = time.monotonic() + TIMEOUT_S
         try:
             async with (
-                httpx2.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False) as client,
+                httpx2.AsyncClient(**_options(url)) as client,
                 client.stream("GET", url, headers=_HEADERS) as response,
             ):
                 body = bytearray()
@@ -77,6 +79,12 @@ class HttpTransport:
                 return _answer(response, bytes(body))
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError):
             return NOTHING
+
+
+def _options(url: str) -> dict[str, Any]:
+    """Proxies of the environment are for the world outside, not for this very machine."""
+    outside = url.startswith("https:")
+    return {"timeout": TIMEOUT_S, "follow_redirects": False, "trust_env": outside}
 
 
 def _answer(response: httpx2.Response, body: bytes) -> tuple[int, bytes]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from agegate.guard.client import GuardClient
+from agegate.guard.client import GuardClient, require_names
 from agegate.guard.context import AgeContext
 from agegate.guard.core.answer import CONTEXT_KEY, choose_token, error_body, error_headers
 from agegate.guard.errors import NotAllowedError
@@ -32,7 +32,7 @@ class WsgiGuard:
     ) -> None:
         self._app = app
         self._guard = guard
-        self._purposes = tuple(purposes)
+        self._purposes = require_names(purposes)
         self._open_paths = frozenset(open_paths)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

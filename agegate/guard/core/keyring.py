@@ -19,6 +19,8 @@ STALE_S: Final = 3600
 UNKNOWN_KID_PAUSE_S: Final = 10
 """Made-up key ids cost the issuer one request in this time, not one each."""
 FAILURE_PAUSE_S: Final = 1
+CALM_PAUSE_S: Final = 10
+"""An issuer that is away need not slow down callers who still have what they need."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +65,9 @@ class Keyring:
 
     def _is_due(self, kid: str) -> bool:
         now, held = self._clock(), self._held
-        if 0 <= now - self._tried_at < FAILURE_PAUSE_S:
+        usable = held is not None and 0 <= now - held.at <= STALE_S
+        calm = self._failure is not None and usable
+        if 0 <= now - self._tried_at < (CALM_PAUSE_S if calm else FAILURE_PAUSE_S):
             return False
         if held is None or not 0 <= now - held.at <= REFRESH_S:
             return True

@@ -8,7 +8,7 @@ from typing import Final
 
 from agegate.guard.context import StatusRef
 from agegate.guard.core.fetch import Answer, Steps, get
-from agegate.guard.core.keyring import Keyring
+from agegate.guard.core.keyring import CALM_PAUSE_S, FAILURE_PAUSE_S, Keyring
 from agegate.guard.errors import (
     IssuerError,
     IssuerInvalidError,
@@ -19,7 +19,6 @@ from agegate.guard.errors import (
 from agegate.guard.token import StatusList, parse_status_list, parse_status_token, verify_signature
 
 MAX_LISTS: Final = 64
-FAILURE_PAUSE_S: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +55,8 @@ class Statuses:
         """
         held = self._lists.get(ref.uri)
         if held is None or not self._is_young(held, held.fresh_s, now=self._clock()):
-            yield from self._try_refresh(ref.uri)
+            usable = held is not None and self._is_young(held, tolerance_s, now=self._clock())
+            yield from self._try_refresh(ref.uri, CALM_PAUSE_S if usable else FAILURE_PAUSE_S)
             held = self._lists.get(ref.uri)
         if held is None or not self._is_young(held, tolerance_s, now=self._clock()):
             failed = self._failures.get(ref.uri)
@@ -74,9 +74,9 @@ class Statuses:
     def _is_young(self, held: _Held, limit_s: float, *, now: float) -> bool:
         return 0 <= now - held.at <= limit_s and now < held.list.over_at
 
-    def _try_refresh(self, uri: str) -> Steps[None]:
+    def _try_refresh(self, uri: str, pause_s: float) -> Steps[None]:
         failed = self._failures.get(uri)
-        if failed is not None and 0 <= self._clock() - failed.at < FAILURE_PAUSE_S:
+        if failed is not None and 0 <= self._clock() - failed.at < pause_s:
             return
         try:
             answer = yield from get(uri)

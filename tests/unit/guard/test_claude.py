@@ -329,6 +329,24 @@ def test_the_apps_own_tools_are_offered_to_minors(
     assert claude.requests[1].body["messages"][2]["content"] == [result]
 
 
+def test_a_malformed_tool_or_message_is_refused_for_minors(
+    client: anthropic.Anthropic, child: AgeContext, claude: FakeClaude
+) -> None:
+    bodies: list[dict[str, Any]] = [
+        {"tools": "dice"},
+        {"tools": ["dice"]},
+        {"messages": None},
+        {"messages": [{"role": "user", "content": 5}]},
+        {"messages": ["hello"]},
+        {"system": 5},
+    ]
+    for change in bodies:
+        with child, pytest.raises(NotAllowedError) as told:
+            client.post("/v1/messages", cast_to=object, body={**ASK, **change})
+        assert told.value.code == "surface_denied"
+    assert claude.requests == []
+
+
 def test_other_surfaces_are_open_to_adults(
     client: anthropic.Anthropic, adult: AgeContext, claude: FakeClaude
 ) -> None:
@@ -449,7 +467,7 @@ def test_each_retry_is_asked_again_whether_it_may(
     assert len(claude.requests) == 1
 
 
-def test_calls_write_a_line_without_words_in_it(
+def test_law_11_calls_write_a_line_without_words_in_it(
     client: anthropic.Anthropic, child: AgeContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="agegate.guard")

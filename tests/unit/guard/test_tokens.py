@@ -330,6 +330,17 @@ def test_purposes_that_are_no_list_of_names_are_a_mistake(
 ) -> None:
     with pytest.raises(TypeError, match="purposes"):
         guard.check(mint.token(), purposes=purposes)
+    with pytest.raises(TypeError, match="purposes"):
+        guard.claude(object(), purposes=purposes)
+    with pytest.raises(TypeError, match="purposes"):
+        guard.wsgi(lambda *_: [], purposes=purposes)
+
+
+def test_a_token_seen_before_is_checked_anew_in_async_code(guard: Guard, mint: TokenMint) -> None:
+    token = mint.token()
+    first = guard.check(token, purposes=["ai_chat"])
+    assert asyncio.run(guard.acheck(token, purposes=["ai_chat"])) is first
+    assert len(mint.asked) == 3
 
 
 @given(st.text(max_size=200) | st.from_regex(r"[A-Za-z0-9_-]{1,60}(\.[A-Za-z0-9_-]{1,60}){2}"))
