@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -16,7 +17,7 @@ from agegate.domain.letters import (
     WithdrawalLetter,
     direct_notice_letter,
 )
-from agegate.domain.notice_parts import purpose_in_words
+from agegate.domain.notice_parts import Section, purpose_in_words
 from agegate.domain.notices import DirectNotice, direct_notice
 from agegate.domain.operators import Operator
 from agegate.domain.words import Language
@@ -95,3 +96,19 @@ def all_letters(language: Language) -> tuple[Letter, ...]:
 def a_receipt(language: Language = "en", **overrides: Any) -> ReceiptLetter:
     letter = next(x for x in all_letters(language) if isinstance(x, ReceiptLetter))
     return replace(letter, **overrides)
+
+
+def text_of(sections: tuple[Section, ...]) -> str:
+    return "\n".join(
+        line for s in sections for line in (s.heading, *s.paragraphs, *s.items, s.link) if line
+    )
+
+
+def reading_grade(text: str) -> float:
+    """Flesch-Kincaid grade of English text, with vowel groups as syllables."""
+    sentences = [s for s in re.split(r"[.!?:]\s|\n", text + "\n") if s.strip()]
+    words = re.findall(r"[A-Za-z’'-]+", text)
+    syllables = sum(
+        max(1, len(re.findall(r"[aeiouy]+", re.sub(r"e$", "", word.lower())))) for word in words
+    )
+    return 0.39 * len(words) / len(sentences) + 11.8 * syllables / len(words) - 15.59
