@@ -26,6 +26,7 @@ from agegate.domain.errors import (
 )
 from agegate.domain.people import EmailAddress, SealedText
 from agegate.domain.records import SandboxLetter, SandboxSetting
+from agegate.domain.rule_values import AGE_METHODS, VPC_METHODS
 from agegate.methods.consent.payment_transaction import (
     Funding,
     PaymentOutcome,
@@ -294,7 +295,7 @@ class SandboxClock:
 # -- letters ---------------------------------------------------------------------------------------
 
 _LINK: Final = re.compile(r"https?://[^\s<>\"']+")
-_NOT_OF_A_LINK: Final = ".,;:!?)]}’”"
+_NOT_OF_A_LINK: Final = ".,;:!?)]}’”»"
 
 
 class SandboxMailer:
@@ -360,3 +361,50 @@ def _letter_to_json(letter: SandboxLetter) -> dict[str, Any]:
         "links": links_in(letter.text.value),
         "sent_at": letter.sent_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
     }
+
+
+# -- all of it -------------------------------------------------------------------------------------
+
+
+class Sandbox:
+    """The whole pretend world of one process, as `bootstrap` hands it to the edges."""
+
+    def __init__(
+        self, store: Store, clock: SandboxClock, *, public_url: str, new_id: NewId
+    ) -> None:
+        self._store = store
+        self._new_id = new_id
+        self.clock = clock
+        self.gateway = SandboxGateway(store, public_url)
+
+    def mailer(self, real: Mailer | None) -> Mailer:
+        """A mailer that also fills the letter box; without `real` it does nothing else."""
+        return SandboxMailer(real, self._store, self._new_id)
+
+    def letters(self) -> list[dict[str, Any]]:
+        """All letters as JSON objects, oldest first."""
+        return letters(self._store)
+
+    def set_outcome(self, method: str, outcome: str) -> None:
+        """The next use of `method` ends so. Raises `InvalidRequestError` for unknown words."""
+        if method not in AGE_METHODS | VPC_METHODS:
+            raise InvalidRequestError("method: there is no such method")
+        set_outcome(self._store, method, _outcome(outcome))
+
+    def set_clock(self, now: datetime) -> None:
+        """Raises `InvalidRequestError` for a time without a zone or far away."""
+        self.clock.set(now)
+
+    def payment(self, id_: str) -> SandboxPayment:
+        """Raises `NotFoundError`."""
+        return self.gateway.session(id_)
+
+    def choose_payment(self, id_: str, outcome: str) -> SandboxPayment:
+        """Raises `NotFoundError`, `InvalidRequestError`; `ConflictError` once it is settled."""
+        return self.gateway.choose(id_, _outcome(outcome))
+
+
+def _outcome(word: str) -> SandboxOutcome:
+    if word not in set(SandboxOutcome):
+        raise InvalidRequestError(f"outcome: one of {', '.join(SandboxOutcome)}")
+    return SandboxOutcome(word)
