@@ -13,6 +13,7 @@ import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, NoReturn, TypeGuard
 
 from cryptography.exceptions import InvalidSignature
@@ -49,6 +50,7 @@ MAX_LIFETIME_MINOR_S: Final = 5 * 60
 _COMPACT: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 _HEADER_NAMES: Final = frozenset({"alg", "typ", "kid"})
 _P256_BYTES: Final = 32
+_ES256: Final = ec.ECDSA(hashes.SHA256())
 _MAX_NAME: Final = 512
 _MAX_TIME: Final = 2**53
 
@@ -116,9 +118,23 @@ def parse_compact(
     parts = _COMPACT.fullmatch(token)
     if parts is None:
         raise TokenMalformedError
+    kid = _kid(parts[1], typ)
     try:
-        header = _json_object(_unbase64(parts[1]))
         payload, signature = _unbase64(parts[2]), _unbase64(parts[3])
+    except ValueError:
+        raise TokenMalformedError from None
+    signing_input = token[: parts.end(2)].encode("ascii")
+    return Compact(kid=kid, signing_input=signing_input, payload=payload, signature=signature)
+
+
+@lru_cache(maxsize=2 * MAX_KEYS)
+def _kid(segment: str, typ: str) -> str:
+    """The key that the header names. All tokens of one key share one header, letter by letter.
+
+    Raises `TokenMalformedError`, `TokenHeaderError`.
+    """
+    try:
+        header = _json_object(_unbase64(segment))
     except ValueError:
         raise TokenMalformedError from None
     kid = header.get("kid")
@@ -131,8 +147,7 @@ def parse_compact(
         or header["typ"].lower().removeprefix("application/") != typ
     ):
         raise TokenHeaderError
-    signing_input = token[: parts.end(2)].encode("ascii")
-    return Compact(kid=kid, signing_input=signing_input, payload=payload, signature=signature)
+    return kid
 
 
 def verify_signature(jws: Compact, key: VerifyKey) -> Mapping[str, Any]:
@@ -142,7 +157,7 @@ def verify_signature(jws: Compact, key: VerifyKey) -> Mapping[str, Any]:
     r = int.from_bytes(jws.signature[:_P256_BYTES])
     s = int.from_bytes(jws.signature[_P256_BYTES:])
     try:
-        key.public.verify(encode_dss_signature(r, s), jws.signing_input, ec.ECDSA(hashes.SHA256()))
+        key.public.verify(encode_dss_signature(r, s), jws.signing_input, _ES256)
     except InvalidSignature:
         raise TokenSignatureError from None
     try:
@@ -318,23 +333,27 @@ def _unbase64(text: str) -> bytes:
         raise ValueError("base64url") from None
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("doubled name")
+    return made
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+_STRICT_JSON: Final = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_refuse)
+
+
 def _json_object(data: bytes) -> dict[str, Any]:
     """One JSON object without doubled names or numbers that JSON does not have.
 
     Raises `ValueError`.
     """
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        made = dict(pairs)
-        if len(made) != len(pairs):
-            raise ValueError("doubled name")
-        return made
-
-    def refuse(name: str) -> NoReturn:
-        raise ValueError(name)
-
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=once, parse_constant=refuse)
+        value = _STRICT_JSON.decode(data.decode("utf-8"))
     except RecursionError:
         raise ValueError("too deep") from None
     if not isinstance(value, dict):

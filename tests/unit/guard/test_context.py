@@ -171,6 +171,16 @@ def test_bind_takes_no_generators(guard: Guard, check: Check) -> None:
             guard.bind(lazy_async)
 
 
+def test_contexts_may_end_in_any_order(check: Check) -> None:
+    first, second = check(), check(AgeTier.ADULT)
+    with first:
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert in_force() == (second,)
+        second.__exit__(None, None, None)
+    assert in_force() == ()
+
+
 def test_tasks_keep_their_own_contexts(guard: Guard, check: Check) -> None:
     child, adult = check(), check(AgeTier.ADULT)
 

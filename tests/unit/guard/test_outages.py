@@ -479,3 +479,65 @@ def test_law_11_each_check_writes_one_line_without_a_person_in_it(
     ]
     assert "pairwise-secret" not in caplog.text
     assert token[:30] not in caplog.text
+
+
+def test_a_kid_that_comes_back_with_another_key_ends_what_it_signed(
+    guard: Guard, mint: TokenMint, clock: MovableClock
+) -> None:
+    token = mint.token(AgeTier.ADULT, lifetime_s=900)
+    guard.check(token, purposes=["ai_chat"])
+    other = TokenMint(issuer=mint.issuer, audience=mint.audience, clock=clock)
+    renamed = other.jwks()["keys"][0] | {"kid": mint.kid}
+    mint.faults[JWKS] = (200, json.dumps({"keys": [renamed]}).encode())
+    clock.advance(301)
+    assert _code(guard, token) == "token_key_unknown"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"x": "AAAA"},
+        {"x": "é"},
+        {"y": None},
+        {"use": "enc"},
+        {"alg": "ES384"},
+        {"kid": ""},
+        {"d": "AAAA"},
+    ],
+)
+def test_a_published_key_that_is_not_fit_is_passed_over(
+    guard: Guard, mint: TokenMint, change: dict[str, Any]
+) -> None:
+    keys = [mint.jwks()["keys"][0] | change, {"kty": "RSA", "kid": "r"}]
+    mint.faults[JWKS] = (200, json.dumps({"keys": keys}).encode())
+    assert _code(guard, mint.token()) == "issuer_invalid"
+
+
+def test_one_kid_for_two_keys_is_nobodys_key(
+    guard: Guard, mint: TokenMint, clock: MovableClock
+) -> None:
+    twin = TokenMint(clock=clock).jwks()["keys"][0] | {"kid": mint.kid}
+    keys = [mint.jwks()["keys"][0], twin]
+    mint.faults[JWKS] = (200, json.dumps({"keys": keys}).encode())
+    assert _code(guard, mint.token()) == "issuer_invalid"
+
+
+def test_more_keys_than_anybody_needs_are_refused(guard: Guard, mint: TokenMint) -> None:
+    keys = mint.jwks()["keys"] * 33
+    mint.faults[JWKS] = (200, json.dumps({"keys": keys}).encode())
+    assert _code(guard, mint.token()) == "issuer_invalid"
+
+
+def test_what_the_guard_keeps_is_bounded(
+    guard: Guard, mint: TokenMint, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agegate.guard.core.statuses.MAX_LISTS", 3)
+    monkeypatch.setattr("agegate.guard.core.verify.CACHED_TOKENS", 4)
+    small = Guard(issuer=mint.issuer, audience=mint.audience, transport=mint, clock=clock)
+    for number in range(8):
+        uri = f"{mint.issuer}/oauth/status/{number + 10}"
+        mint.faults[uri.removeprefix(mint.issuer)] = (200, mint.status_list(sub=uri).encode())
+        token = mint.token(claims={"status": {"status_list": {"idx": 0, "uri": uri}}})
+        # Twice: what was dropped is verified anew, with the same answer.
+        assert [_code(small, token) for _ in range(2)] == ["ok", "ok"]
+        assert _code(guard, token) == "ok"
