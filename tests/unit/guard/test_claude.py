@@ -517,3 +517,22 @@ def test_the_async_client_is_guarded_alike(
     asyncio.run(story())
     assert len(claude.requests) == 3
     assert all(PROMPT_VERSION in r.body["system"][0]["text"] for r in claude.requests)
+
+
+def test_a_vertex_client_is_guarded_alike(
+    guard: Guard, child: AgeContext, claude: FakeClaude
+) -> None:
+    """The middleware sees the Messages API; the platform's own address comes after it."""
+    with anthropic.AnthropicVertex(
+        base_url=claude.url, region="us-east1", project_id="p", access_token="t"
+    ) as plain:
+        client = guard.claude(plain).with_options(max_retries=0)
+        with pytest.raises(NotAllowedError):
+            client.messages.create(**ASK)
+        assert claude.requests == []
+        with child, pytest.raises(anthropic.NotFoundError):
+            client.messages.create(**ASK)
+    (sent,) = claude.requests
+    assert sent.path.endswith(f"/models/{MODEL}:rawPredict")
+    assert PROMPT_VERSION in sent.body["system"][0]["text"]
+    assert sent.body["metadata"] == {"user_id": guard.user_id(child)}
