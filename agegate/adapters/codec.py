@@ -1,4 +1,7 @@
-"""Domain values to plain JSON values and back, by their type hints. Used for nested values in rows."""
+"""Domain values to plain JSON values and back, by their type hints.
+
+Used for nested values in rows.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ from enum import StrEnum
 from typing import Any, NewType, Union, get_args, get_origin, get_type_hints
 
 from agegate.domain.people import EmailAddress, SealedText
-
 
 _HINTS: dict[type[Any], dict[str, Any]] = {}
 
@@ -29,7 +31,7 @@ def bare(hint: Any) -> Any:
     while True:
         if isinstance(hint, NewType):
             hint = hint.__supertype__
-        elif get_origin(hint) in {Union, types.UnionType} and type(None) in get_args(hint):
+        elif may_be_none(hint):
             rest = [a for a in get_args(hint) if a is not type(None)]
             if len(rest) != 1:
                 return hint
@@ -38,8 +40,15 @@ def bare(hint: Any) -> Any:
             return hint
 
 
+def may_be_none(hint: Any) -> bool:
+    return get_origin(hint) in {Union, types.UnionType} and type(None) in get_args(hint)
+
+
 def to_plain(value: Any) -> Any:
-    """JSON values only. Secrets are refused: a nested secret would escape the sealing of its column."""
+    """JSON values only. Secrets are refused.
+
+    A nested secret would escape the sealing of its column.
+    """
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, StrEnum):
@@ -71,7 +80,9 @@ def from_plain(hint: Any, value: Any) -> Any:
         return {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
     if isinstance(hint, type):
         if is_dataclass(hint):
-            return hint(**{n: from_plain(h, value[n]) for n, h in hints(hint).items() if n in value})
+            return hint(
+                **{n: from_plain(h, value[n]) for n, h in hints(hint).items() if n in value}
+            )
         if issubclass(hint, StrEnum):
             return hint(value)
         if hint is datetime:

@@ -1,6 +1,7 @@
 """One table a kind, one column a field, by the field's type. Nothing here knows a rule.
 
-Columns are derived, so a field can't be forgotten; migrations are written by hand, and `alembic check`
+Columns are derived, so a field can't be forgotten; migrations are written by hand, and `alembic
+check`
 holds the two against each other.
 """
 
@@ -26,13 +27,21 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import DateTime, TypeDecorator, TypeEngine
 
-from agegate.adapters.codec import bare, hints
+from agegate.adapters.codec import bare, hints, may_be_none
 from agegate.adapters.kinds import TABLES, UNIQUE
 from agegate.domain.consent import Consent
 from agegate.domain.grants import Code, Family, Flow, IssuedToken, RefreshToken
 from agegate.domain.ledger import Fact
 from agegate.domain.outgoing import Outgoing
-from agegate.domain.people import BrowserSubject, Contact, EmailAddress, Link, ParentSession, SealedText, Subject
+from agegate.domain.people import (
+    BrowserSubject,
+    Contact,
+    EmailAddress,
+    Link,
+    ParentSession,
+    SealedText,
+    Subject,
+)
 from agegate.domain.records import Counter, Credential, Event
 
 
@@ -62,7 +71,13 @@ INDEXES: Final[dict[type[Any], tuple[tuple[str, ...], ...]]] = {
     Subject: (("client_id",), ("turns_on",)),
     BrowserSubject: (("subject_id",), ("expires_at",)),
     Flow: (("expires_at",), ("subject_id",)),
-    Consent: (("subject_id",), ("parent_id",), ("stage", "expires_at"), ("operator_id", "stage"), ("notice",)),
+    Consent: (
+        ("subject_id",),
+        ("parent_id",),
+        ("stage", "expires_at"),
+        ("operator_id", "stage"),
+        ("notice",),
+    ),
     Contact: (("index",),),
     ParentSession: (("parent_id",), ("expires_at",)),
     Link: (("target",), ("expires_at",)),
@@ -111,7 +126,7 @@ def column_type(hint: Any) -> TypeEngine[Any]:
 
 def _table(kind: type[Any], name: str) -> Table:
     columns = [
-        Column(field, column_type(hint), primary_key=field == "id", nullable="None" in str(hint))
+        Column(field, column_type(hint), primary_key=field == "id", nullable=may_be_none(hint))
         for field, hint in hints(kind).items()
     ]
     unique = [UniqueConstraint(field) for field in UNIQUE.get(kind, ())]
@@ -119,4 +134,6 @@ def _table(kind: type[Any], name: str) -> Table:
     return Table(name, metadata, *columns, *unique, *indexes)
 
 
-TABLE_OF: Final[dict[type[Any], Table]] = {kind: _table(kind, name) for kind, name in TABLES.items()}
+TABLE_OF: Final[dict[type[Any], Table]] = {
+    kind: _table(kind, name) for kind, name in TABLES.items()
+}
