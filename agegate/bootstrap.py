@@ -44,6 +44,9 @@ from agegate.services.sweep import SweepService
 from agegate.services.tokens import TokenService
 from agegate.settings import Environment, Settings
 
+Sandbox = sandbox.Sandbox
+"""For annotations at the edges, which know no adapter."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
@@ -104,7 +107,7 @@ def open_services(settings: Settings) -> Services:
     """
     check_schema(settings)
     sealer = KeyedSealer(settings.secret_key)
-    clock = sandbox.SandboxClock() if settings.sandbox else _utc_now
+    clock = sandbox.SandboxClock(_utc_now) if settings.sandbox else _utc_now
     store = SqlStore(settings.database, sealer=sealer, clock=clock, new_id=new_id)
     pretend: sandbox.Sandbox | None = None
     if isinstance(clock, sandbox.SandboxClock):
@@ -143,7 +146,7 @@ def open_services(settings: Settings) -> Services:
             hash_secret=digest,
             load_rulebook=load_rulebook,
             today=lambda: clock().date(),
-            implemented=tuple(consent_methods),
+            implemented=(*age_methods, *consent_methods),
         ),
         screening=screening,
         asking=AskingService(core, screening, implemented=tuple(consent_methods)),
@@ -205,7 +208,7 @@ def is_ready(services: Services) -> dict[str, bool]:
         checks["database"] = True
         checks["schema"] = migrating.current(services.settings.database) == migrating.head()
         checks["keys"] = any(key.state is KeyState.ACTIVE for key in services.keys.list())
-    except (AgegateError, SQLAlchemyError):
+    except AgegateError:
         return checks
     checks["rules"] = bool(services.core.rulebook.rules)
     return checks

@@ -1,4 +1,7 @@
-"""Settings from the environment: read once, checked at once, frozen. Every name also as `NAME_FILE`."""
+"""Settings from the environment: read once, checked at once, frozen.
+
+Every name also as `NAME_FILE`.
+"""
 
 from __future__ import annotations
 
@@ -44,14 +47,19 @@ class Settings:
     )
     public_url: str = field(
         default="http://127.0.0.1:8000",
-        metadata=_doc("Where people and clients reach the service; also the issuer. https in production."),
+        metadata=_doc(
+            "Where people and clients reach the service; also the issuer. https in production."
+        ),
     )
     database_url: str = field(
         default="",
-        metadata=_doc("`sqlite:////absolute/path.db` or `postgresql://…`. Default: `agegate.db` in the data folder."),
+        metadata=_doc(
+            "`sqlite:////absolute/path.db` or `postgresql://…`. Default: `agegate.db` in the data folder."
+        ),
     )
     data_dir: str = field(
-        default="var", metadata=_doc("Folder for the embedded database. Default: `var` in the current folder.")
+        default="var",
+        metadata=_doc("Folder for the embedded database. Default: `var` in the current folder."),
     )
     secret_key: str = field(
         default=DEVELOPMENT_SECRET,
@@ -64,14 +72,19 @@ class Settings:
     smtp_url: str = field(
         default="",
         repr=False,
-        metadata=_doc("`smtp://user:pass@host:port?starttls=1` or `smtps://…`. Required outside the sandbox."),
+        metadata=_doc(
+            "`smtp://user:pass@host:port?starttls=1` or `smtps://…`. Required outside the sandbox."
+        ),
     )
     mail_from: str = field(
-        default="agegate <consent@localhost>", metadata=_doc("Sender of every letter. Required in production.")
+        default="agegate <consent@localhost>",
+        metadata=_doc("Sender of every letter. Required in production."),
     )
     sandbox: bool = field(
         default=False,
-        metadata=_doc("`1` adds pretend vendors, a movable clock and a letter box. Refused in production."),
+        metadata=_doc(
+            "`1` adds pretend vendors, a movable clock and a letter box. Refused in production."
+        ),
     )
     stripe_api_key: str = field(
         default="",
@@ -86,11 +99,14 @@ class Settings:
         metadata=_doc("Seconds between the first answer and the second letter of `email_plus`."),
     )
     trusted_proxies: int = field(
-        default=0, metadata=_doc("How many reverse proxies stand before the service and set `X-Forwarded-*`.")
+        default=0,
+        metadata=_doc("How many reverse proxies stand before the service and set `X-Forwarded-*`."),
     )
     webhook_allow: tuple[str, ...] = field(
         default=(),
-        metadata=_doc("`host:port,…` of private webhook targets that are allowed outside production."),
+        metadata=_doc(
+            "`host:port,…` of private webhook targets that are allowed outside production."
+        ),
     )
 
     @classmethod

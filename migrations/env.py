@@ -1,4 +1,7 @@
-"""Alembic's door. Always called with an open connection: by `agegate migrate`, the tests and `make migration`."""
+"""Alembic's door. Always called with an open connection.
+
+By `agegate migrate`, the tests and `make migration`.
+"""
 
 from __future__ import annotations
 

@@ -6,7 +6,10 @@ import secrets
 
 
 def new_id(prefix: str) -> str:
-    """`prefix_` and 160 random bits in base32-like lower case: safe in URLs, file names and logs."""
+    """`prefix_` and 160 random bits in base32-like lower case.
+
+    Safe in URLs, file names and logs.
+    """
     return f"{prefix}_{secrets.token_hex(20)}"
 
 

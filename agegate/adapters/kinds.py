@@ -1,4 +1,7 @@
-"""Every kind the store keeps, its table name and what must be unique in it. One list for all stores."""
+"""Every kind the store keeps, its table name and what must be unique in it.
+
+One list for all stores.
+"""
 
 from __future__ import annotations
 

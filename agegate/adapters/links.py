@@ -10,7 +10,10 @@ _LONGEST = 400
 
 
 class SignedLinks:
-    """The signature stops guessing before the database is asked; expiry is kept with the link itself."""
+    """The signature stops guessing before the database is asked.
+
+    Expiry is kept with the link itself.
+    """
 
     def __init__(self, key: bytes) -> None:
         self._key = key
@@ -29,5 +32,5 @@ class SignedLinks:
             raise LinkExpiredError("this link is not ours")
         return id_
 
-    def _serializer(self, purpose: str) -> URLSafeSerializer[str]:
+    def _serializer(self, purpose: str) -> URLSafeSerializer:
         return URLSafeSerializer(self._key, salt=f"agegate.link.{purpose}")

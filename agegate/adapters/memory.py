@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime
@@ -22,8 +22,14 @@ Tables = dict[type[Any], dict[str, Any]]
 
 
 class MemoryReader:
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
+    """Each look-up asks anew for what is there, as statements without a transaction do."""
+
+    def __init__(self, now_there: Callable[[], Tables]) -> None:
+        self._now_there = now_there
+
+    @property
+    def _tables(self) -> Tables:
+        return self._now_there()
 
     def find(self, kind: type[T], id_: str) -> T | None:
         return self._tables[kind].get(id_)
@@ -56,21 +62,22 @@ class MemoryReader:
             found = [r for r in found if getattr(r, name) is not None and getattr(r, name) <= until]
         if past is not None:
             field, number = past
-            found = [r for r in found if getattr(r, field) is not None and getattr(r, field) > number]
+            found = [
+                r for r in found if getattr(r, field) is not None and getattr(r, field) > number
+            ]
         found.sort(key=lambda r: (getattr(r, order), getattr(r, "id")), reverse=descending)  # noqa: B009
         return found[:limit]
 
 
 class MemoryUnitOfWork(MemoryReader):
-    def __init__(self, tables: Tables, *, now: datetime, new_id: NewId) -> None:
-        super().__init__({kind: dict(rows) for kind, rows in tables.items()})
+    def __init__(
+        self, tables: Tables, install: Callable[[Tables], None], *, now: datetime, new_id: NewId
+    ) -> None:
+        mine = _copy(tables)
+        super().__init__(lambda: mine)
+        self._install = install
         self._now = now
         self._new_id = new_id
-        self.committed = False
-
-    @property
-    def tables(self) -> Tables:
-        return self._tables
 
     @property
     def now(self) -> datetime:
@@ -122,7 +129,7 @@ class MemoryUnitOfWork(MemoryReader):
         self.add(event)
 
     def commit(self) -> None:
-        self.committed = True
+        self._install(_copy(self._tables))
 
     def _check_unique(self, thing: Any) -> None:
         for name in UNIQUE.get(type(thing), ()):
@@ -143,33 +150,38 @@ class MemoryStore:
 
     @contextmanager
     def read(self) -> Iterator[Reader]:
-        yield MemoryReader(self._tables)
+        yield MemoryReader(lambda: self._tables)
 
     @contextmanager
     def write(self) -> Iterator[UnitOfWork]:
         with self._lock:
-            uow = MemoryUnitOfWork(self._tables, now=self._clock(), new_id=self._new_id)
-            yield uow
-            if uow.committed:
-                self._tables = uow.tables
+            yield MemoryUnitOfWork(
+                self._tables, self._install, now=self._clock(), new_id=self._new_id
+            )
 
     def integrate(self, *, limit: int = 1000) -> int:
         with self._lock:
-            facts: dict[str, Fact] = self._tables[Fact]
+            tables = _copy(self._tables)
+            facts: dict[str, Fact] = tables[Fact]
             done = [f for f in facts.values() if f.seq is not None]
             seq = len(done)
             last = max(done, key=lambda f: f.seq or 0).head if done else None
             previous = last or GENESIS
-            waiting = sorted((f for f in facts.values() if f.seq is None), key=lambda f: (f.at, f.id))
+            waiting = sorted(
+                (f for f in facts.values() if f.seq is None), key=lambda f: (f.at, f.id)
+            )
             for fact in waiting[:limit]:
                 seq += 1
                 facts[fact.id] = entry = fact.extend(previous, seq)
                 previous = entry.head or previous
-            events: dict[str, Event] = self._tables[Event]
+            events: dict[str, Event] = tables[Event]
             number = max((e.seq or 0 for e in events.values()), default=0)
-            fresh = sorted((e for e in events.values() if e.seq is None), key=lambda e: (e.at, e.id))
+            fresh = sorted(
+                (e for e in events.values() if e.seq is None), key=lambda e: (e.at, e.id)
+            )
             for number, event in enumerate(fresh, number + 1):  # noqa: B020 - goes on from the last number
                 events[event.id] = replace(event, seq=number)
+            self._install(tables)
             return len(waiting[:limit])
 
     def entries(self, *, past: int = 0, limit: int = 1000) -> Sequence[Fact]:
@@ -178,3 +190,10 @@ class MemoryStore:
 
     def ready(self) -> None:
         """Memory is always ready."""
+
+    def _install(self, tables: Tables) -> None:
+        self._tables = tables
+
+
+def _copy(tables: Tables) -> Tables:
+    return {kind: dict(rows) for kind, rows in tables.items()}

@@ -1,4 +1,7 @@
-"""Encryption and keyed hashing under one secret: a separate key for each use, by HKDF (RFC 5869)."""
+"""Encryption and keyed hashing under one secret.
+
+A separate key for each use, by HKDF (RFC 5869).
+"""
 
 from __future__ import annotations
 
@@ -32,9 +35,9 @@ class KeyedSealer:
 
     def key(self, use: str) -> bytes:
         """32 bytes for one use; knowing one key tells nothing of another."""
-        return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"agegate/" + use.encode()).derive(
-            self._secret
-        )
+        return HKDF(
+            algorithm=SHA256(), length=32, salt=None, info=b"agegate/" + use.encode()
+        ).derive(self._secret)
 
     def seal(self, data: bytes, *, context: str) -> bytes:
         nonce = os.urandom(_NONCE)

@@ -36,7 +36,10 @@ def new_signing_key(*, state: KeyState, clock: Clock) -> SigningKey:
 
 
 class StoredKeySigner:
-    """Signs with the one active key. Re-reads the keys every five seconds, so a rotation reaches every process."""
+    """Signs with the one active key.
+
+    Re-reads the keys every five seconds, so a rotation reaches every process.
+    """
 
     def __init__(self, store: Store, *, clock: Clock) -> None:
         self._store = store
@@ -61,7 +64,9 @@ class StoredKeySigner:
             key = self._find(header)
             if key is None or header.get("typ") != typ:
                 return None
-            payload = json.loads(jws.deserialize_compact(token, key, algorithms=[ALGORITHM]).payload)
+            payload = json.loads(
+                jws.deserialize_compact(token, key, algorithms=[ALGORITHM]).payload
+            )
         except (JoseError, ValueError, TypeError, KeyError):
             return None
         return payload if isinstance(payload, dict) else None
@@ -76,7 +81,9 @@ class StoredKeySigner:
     def _find(self, header: dict[str, Any]) -> ECKey | None:
         if header.get("alg") != ALGORITHM or set(header) - {"alg", "kid", "typ"}:
             return None
-        return next((key for stored, key in self._current() if stored.id == header.get("kid")), None)
+        return next(
+            (key for stored, key in self._current() if stored.id == header.get("kid")), None
+        )
 
     def _current(self) -> list[tuple[SigningKey, ECKey]]:
         now = self._clock().timestamp()
@@ -86,7 +93,8 @@ class StoredKeySigner:
             with self._lock:
                 known = {s.id: k for s, k in self._keys}
                 self._keys = [
-                    (s, known.get(s.id) or ECKey.import_key(json.loads(s.private.value))) for s in stored
+                    (s, known.get(s.id) or ECKey.import_key(json.loads(s.private.value)))
+                    for s in stored
                 ]
                 self._read_at = now
         return self._keys
@@ -94,4 +102,9 @@ class StoredKeySigner:
 
 def _public(key: ECKey, kid: str) -> dict[str, Any]:
     members = key.as_dict(private=False)
-    return {**{k: members[k] for k in ("kty", "crv", "x", "y")}, "kid": kid, "use": "sig", "alg": ALGORITHM}
+    return {
+        **{k: members[k] for k in ("kty", "crv", "x", "y")},
+        "kid": kid,
+        "use": "sig",
+        "alg": ALGORITHM,
+    }

@@ -33,7 +33,10 @@ from agegate.domain.operators import Purpose, PurposeKind
 from agegate.wire.tiers import ConsentState
 
 PENDING_FOR: Final = timedelta(days=14)
-"""Default and longest wait for a parent (16 CFR 312.5(c)(1) says 'a reasonable time'; the ceiling is ours)."""
+"""Default and longest wait for a parent (16 CFR 312.5(c)(1) says 'a reasonable time'.
+
+The ceiling is ours).
+"""
 GRANT_FOR: Final = timedelta(days=365)
 """A consent's term. The Rule sets none; a year keeps a parent's decision from being forgotten."""
 
@@ -75,9 +78,12 @@ _PUBLIC: Final[Mapping[Stage, ConsentState]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsentEvidence:
-    """What proved the parent: three facts kept apart, and how each was learned. No document, no number.
+    """What proved the parent: three facts kept apart, and how each was learned.
 
-    `identity`, `adulthood` and `relationship` are codes such as `card_holder` or `declared`; None means not proved.
+    No document, no number.
+
+    `identity`, `adulthood` and `relationship` are codes such as `card_holder` or `declared`; None
+    means not proved.
     `reference` is a hash of the vendor's reference.
     """
 
@@ -138,7 +144,8 @@ class Consent:
     def state(self, *, practices: PracticesVersion, now: datetime) -> ConsentState:
         """The public state at `now`, judged against the operator's present practices.
 
-        A consent is good for one practices version (16 CFR 312.5(a)(1)) and for its term, whether or
+        A consent is good for one practices version (16 CFR 312.5(a)(1)) and for its term, whether
+        or
         not the worker has come by yet to write that down.
         """
         if self.stage.is_open and now >= self.expires_at:
@@ -158,11 +165,16 @@ class Consent:
     # -- transitions -------------------------------------------------------------------------
 
     def notify(self, *, now: datetime) -> Change[Consent]:
-        """A mail server took the direct notice. A second sending of the same notice changes only the time."""
+        """A mail server took the direct notice.
+
+        A second sending of the same notice changes only the time.
+        """
         self._require_open(now)
         stage = Stage.NOTIFIED if self.stage is Stage.REQUESTED else self.stage
         after = self._next(stage=stage, notified_at=now)
-        return self._change(after, FactKind.CONSENT_NOTIFIED, notice=self.notice, language=self.locale)
+        return self._change(
+            after, FactKind.CONSENT_NOTIFIED, notice=self.notice, language=self.locale
+        )
 
     def open(self, *, same_browser: bool, now: datetime) -> Change[Consent]:
         """A person pressed the button on the notice page. A visit alone opens nothing.
@@ -183,11 +195,17 @@ class Consent:
         return self._change(after, FactKind.CONSENT_PROVED, **evidence.to_fact())
 
     def decide(
-        self, answers: Mapping[str, str], purposes: tuple[Purpose, ...], *, parent: ParentId, now: datetime
+        self,
+        answers: Mapping[str, str],
+        purposes: tuple[Purpose, ...],
+        *,
+        parent: ParentId,
+        now: datetime,
     ) -> Change[Consent]:
         """Take one separate answer per purpose (16 CFR 312.5(a)(2)).
 
-        `answers` maps `PurposeId` to `grant` or `refuse`; a missing one is an error, never a yes or a no.
+        `answers` maps `PurposeId` to `grant` or `refuse`; a missing one is an error, never a yes
+        or a no.
         `purposes` are the declared ones behind `self.purposes`. Refusing a core purpose, or every purpose,
         is a refusal of the whole. Raises `FieldErrors`.
         """
@@ -219,12 +237,17 @@ class Consent:
         return self._change(decided._grant(yes, now=now), FactKind.CONSENT_GRANTED, **facts)
 
     def confirm(self, *, now: datetime) -> Change[Consent]:
-        """The second step of `email_plus` or `text_plus` (16 CFR 312.5(b)(2)(viii), (ix)): the grant starts here."""
+        """The second step of `email_plus` or `text_plus` (16 CFR 312.5(b)(2)(viii), (ix)).
+
+        The grant starts here.
+        """
         self._require_open(now)
         if self.stage is not Stage.DECIDED:
             raise NotAllowedNowError("this request is not waiting for a confirmation")
         after = self._grant(self.granted, now=now)
-        return self._change(after, FactKind.CONSENT_GRANTED, granted=self.granted, refused=self.refused)
+        return self._change(
+            after, FactKind.CONSENT_GRANTED, granted=self.granted, refused=self.refused
+        )
 
     def refuse(self, reason: str, *, now: datetime) -> Change[Consent]:
         """A refusal before any decision: `not_my_child`, or a bounced notice."""
@@ -277,7 +300,10 @@ class Consent:
 
     def _grant(self, yes: tuple[PurposeId, ...], *, now: datetime) -> Consent:
         return self._next(
-            stage=Stage.GRANTED, granted=(*self.carried, *yes), granted_at=now, expires_at=now + GRANT_FOR
+            stage=Stage.GRANTED,
+            granted=(*self.carried, *yes),
+            granted_at=now,
+            expires_at=now + GRANT_FOR,
         )
 
     def _next(self, **fields: object) -> Consent:
@@ -285,7 +311,11 @@ class Consent:
 
     def _change(self, after: Consent, kind: FactKind, **data: FactValue) -> Change[Consent]:
         fact = NewFact(
-            kind=kind, operator_id=self.operator_id, client_id=self.client_id, record=self.id, data=data
+            kind=kind,
+            operator_id=self.operator_id,
+            client_id=self.client_id,
+            record=self.id,
+            data=data,
         )
         return Change(after, fact)
 

@@ -1,4 +1,7 @@
-"""Everything that can be refused. Each error carries a public `Problem`; messages hold no personal data."""
+"""Everything that can be refused. Each error carries a public `Problem`.
+
+Messages hold no personal data.
+"""
 
 from __future__ import annotations
 

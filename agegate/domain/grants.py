@@ -1,4 +1,7 @@
-"""Codes, token families and what was issued: lifetimes, audiences, single use (OAuth 2.1, RFC 9700)."""
+"""Codes, token families and what was issued.
+
+Lifetimes, audiences, single use (OAuth 2.1, RFC 9700).
+"""
 
 from __future__ import annotations
 
@@ -80,7 +83,10 @@ class RefreshToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedToken:
-    """What we must remember of a signed access token: where its status bit is, and whether it was ended."""
+    """What we must remember of a signed access token.
+
+    Where its status bit is, and whether it was ended.
+    """
 
     id: str
     """The token's `jti`."""
@@ -100,17 +106,21 @@ class IssuedToken:
     version: int = 1
 
 
-def access_token_until(
-    tier: AgeTier, *, consent_until: datetime | None, now: datetime
-) -> datetime:
-    """When an access token ends: 5 minutes for minors, 15 for adults, never past the consent's end."""
+def access_token_until(tier: AgeTier, *, consent_until: datetime | None, now: datetime) -> datetime:
+    """When an access token ends.
+
+    5 minutes for minors, 15 for adults, never past the consent's end.
+    """
     longest = now + (ACCESS_FOR_MINORS if tier.is_minor else ACCESS_FOR_ADULTS)
     return longest if consent_until is None else min(longest, consent_until)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
-    """One visit through `/oauth/authorize`: what the client asked for, kept on our side until the answer."""
+    """One visit through `/oauth/authorize`.
+
+    What the client asked for, kept on our side until the answer.
+    """
 
     id: FlowId
     browser: Digest

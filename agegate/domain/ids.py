@@ -23,5 +23,8 @@ Digest = NewType("Digest", str)
 
 
 def digest(value: str) -> Digest:
-    """SHA-256. One fast hash is right for 256 random bits; a slow one would only slow every request."""
+    """SHA-256. One fast hash is right for 256 random bits.
+
+    A slow one would only slow every request.
+    """
     return Digest(hashlib.sha256(value.encode()).hexdigest())

@@ -2,7 +2,8 @@
 
 A fact is written, without a number, inside the transaction of the change it records; one integrator
 numbers facts afterwards, so no writer waits for another. `leaf` is the RFC 6962 leaf hash of the
-canonical fact (RFC 8785), so a Merkle tree can be built over the same entries later without touching one.
+canonical fact (RFC 8785), so a Merkle tree can be built over the same entries later without
+touching one.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ class FactKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """One irreversible happening. Holds ids, codes, hashes and times; never anything about a person.
+    """One irreversible happening. Holds ids, codes, hashes and times.
+
+    Never anything about a person.
 
     `seq`, `leaf` and `head` are given by the integrator; until then they are None.
     """
@@ -69,7 +72,10 @@ class Fact:
     head: Digest | None = None
 
     def canonical(self) -> bytes:
-        """The bytes that are hashed: RFC 8785 form (keys sorted, strings, integers, booleans and lists only)."""
+        """The bytes that are hashed.
+
+        RFC 8785 form (keys sorted, strings, integers, booleans and lists only).
+        """
         body = {
             "v": 1,
             "id": self.id,
@@ -95,7 +101,9 @@ def leaf_hash(data: bytes) -> Digest:
 
 def chain_hash(previous: Digest, leaf: Digest) -> Digest:
     """RFC 6962's node hash over the head so far and the new leaf."""
-    return Digest(hashlib.sha256(b"\x01" + bytes.fromhex(previous) + bytes.fromhex(leaf)).hexdigest())
+    return Digest(
+        hashlib.sha256(b"\x01" + bytes.fromhex(previous) + bytes.fromhex(leaf)).hexdigest()
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +127,9 @@ class Break:
     reason: str
 
 
-def first_break(entries: Iterable[Fact], *, previous: Digest = GENESIS, start: int = 1) -> Break | None:
+def first_break(
+    entries: Iterable[Fact], *, previous: Digest = GENESIS, start: int = 1
+) -> Break | None:
     """Recompute the chain from its facts; None when every byte is as it was written."""
     expected = start
     for entry in entries:

@@ -1,7 +1,10 @@
-"""Who is responsible and what they do with children's data: operators, purposes, recipients, clients.
+"""Who is responsible and what they do with children's data.
+
+Operators, purposes, recipients, clients.
 
 The practices version is a hash of exactly what a parent agrees to (16 CFR 312.5(a)(1): a material
-change needs a new consent). Contact details of the operator and wording of titles are not part of it.
+change needs a new consent). Contact details of the operator and wording of titles are not part of
+it.
 """
 
 from __future__ import annotations
@@ -176,7 +179,8 @@ class Operator:
     def discloses(self) -> bool:
         """Whether what was declared includes any disclosure (16 CFR 312.2).
 
-        Integral third parties count: `email_plus` and `text_plus` need an operator that discloses nothing.
+        Integral third parties count: `email_plus` and `text_plus` need an operator that discloses
+        nothing.
         """
         return any(r.role is RecipientRole.THIRD_PARTY for r in self.recipients) or any(
             p.kind is PurposeKind.DISCLOSE for p in self.purposes
@@ -184,7 +188,10 @@ class Operator:
 
 
 def practices_version(operator: Operator) -> PracticesVersion:
-    """Hash of the declared data, uses, recipients and retention; order of declaration does not count."""
+    """Hash of the declared data, uses, recipients and retention.
+
+    Order of declaration does not count.
+    """
     practices = {
         "recipients": sorted(
             [

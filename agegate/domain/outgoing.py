@@ -13,7 +13,10 @@ from agegate.domain.people import SealedText
 RETRY_AFTER: Final = tuple(
     timedelta(seconds=s) for s in (30, 120, 600, 1800, 3600, 7200, 14400, *[21600] * 10)
 )
-"""Greylisting passes at the fourth try; after three days a letter is given up and somebody is told."""
+"""Greylisting passes at the fourth try.
+
+After three days a letter is given up and somebody is told.
+"""
 LEASE: Final = timedelta(seconds=90)
 
 

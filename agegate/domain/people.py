@@ -54,7 +54,10 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrowserSubject:
-    """Which subject a browser session was at a client: the age screen's memory against a second try."""
+    """Which subject a browser session was at a client.
+
+    The age screen's memory against a second try.
+    """
 
     id: Digest
     """Hash of browser session and client."""
@@ -65,7 +68,10 @@ class BrowserSubject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """A parent's address as the child gave it, kept only to ask (16 CFR 312.5(c)(1)); deleted with the question."""
+    """A parent's address as the child gave it, kept only to ask (16 CFR 312.5(c)(1)).
+
+    Deleted with the question.
+    """
 
     id: RecordId
     address: EmailAddress
@@ -121,7 +127,10 @@ class ParentSession:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProofRun:
-    """A method at work for one consent. `memo` is the method's own; sealed in storage, gone when it is over."""
+    """A method at work for one consent. `memo` is the method's own.
+
+    Sealed in storage, gone when it is over.
+    """
 
     id: RecordId
     method: str

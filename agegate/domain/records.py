@@ -28,7 +28,10 @@ class CredentialKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """How one client or service shows who it is. Secrets are 256 random bits, kept as one SHA-256."""
+    """How one client or service shows who it is.
+
+    Secrets are 256 random bits, kept as one SHA-256.
+    """
 
     id: ClientId
     operator_id: OperatorId
@@ -108,7 +111,10 @@ class SandboxLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxSetting:
-    """A sandbox value all processes share: the clock's shift, the next outcome of a method, a pretend payment."""
+    """A sandbox value all processes share.
+
+    The clock's shift, the next outcome of a method, a pretend payment.
+    """
 
     id: str
     value: str

@@ -30,16 +30,23 @@ class Standing:
 
     @property
     def consent_until(self) -> datetime | None:
-        return self.consent.expires_at if self.consent and self.state is ConsentState.GRANTED else None
+        return (
+            self.consent.expires_at if self.consent and self.state is ConsentState.GRANTED else None
+        )
 
 
-def age_that_counts(subject: Subject, client: Client, rules: PlaceRules, *, now: datetime) -> AgeRange | None:
+def age_that_counts(
+    subject: Subject, client: Client, rules: PlaceRules, *, now: datetime
+) -> AgeRange | None:
     """The range decisions are made on.
 
     A service directed to children may not take anyone's mere word for being older: everyone is a
     child there until something better than a declaration says otherwise (16 CFR 312.2).
     """
-    if client.audience_type is AudienceType.CHILD_DIRECTED and subject.level in {None, AssuranceLevel.ASSERTED}:
+    if client.audience_type is AudienceType.CHILD_DIRECTED and subject.level in {
+        None,
+        AssuranceLevel.ASSERTED,
+    }:
         return None
     return known_range(grown(subject, rules.boundaries, today=rules.today(now)))
 

@@ -47,7 +47,10 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgeFinding:
-    """What an age method learned: a range for our own decisions, and the day on which it is out of date."""
+    """What an age method learned.
+
+    A range for our own decisions, and the day on which it is out of date.
+    """
 
     range: AgeRange
     turns_on: date | None
@@ -70,7 +73,10 @@ class AgeCase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsentCase:
-    """All that a consent method may know: a reference, a language, where to come back to, its own memo."""
+    """All that a consent method may know.
+
+    A reference, a language, where to come back to, its own memo.
+    """
 
     reference: str
     locale: str

@@ -11,13 +11,19 @@ from agegate.domain.errors import MethodNotLawfulError, NotAllowedNowError, TooM
 from agegate.domain.ids import Digest, RecordId
 from agegate.domain.lawful_methods import lawful_methods
 from agegate.domain.letters import DirectNoticeLetter
-from agegate.domain.notices import DirectNotice, direct_notice, require_complete, sections_from_content
+from agegate.domain.notices import (
+    DirectNotice,
+    direct_notice,
+    require_complete,
+    sections_from_content,
+)
 from agegate.domain.outgoing import Outgoing, OutgoingKind
 from agegate.domain.people import Contact, EmailAddress, LinkPurpose
 from agegate.domain.records import StoredNotice
+from agegate.domain.words import language_of
 from agegate.services.core import Core
 from agegate.services.ending import forget_contact
-from agegate.services.letters import language_of, portal_url, post
+from agegate.services.letters import portal_url, post
 from agegate.services.limits import (
     LETTERS_TO_ONE_ADDRESS,
     REQUESTS_BY_ONE_BROWSER,
@@ -46,7 +52,9 @@ class AskingService:
         self._implemented = frozenset(implemented)
 
     def ask(self, flow_id: str, address: EmailAddress, *, browser: Digest) -> FlowView:
-        """Write down the question, the parent's address, the exact notice and the letter: all or nothing.
+        """Write down the question, the parent's address, the exact notice and the letter.
+
+        All or nothing.
 
         Only now is an address taken (16 CFR 312.5(c)(1)). Asking twice at once asks once. Raises
         `UnlawfulError` when the notice would lack an item, `MethodNotLawfulError` when no method is
@@ -62,7 +70,8 @@ class AskingService:
             consent = self._request(uow, view, self._notice(uow, view))
             self._add_contact(uow, consent.id, address, browser)
             self._post(uow, view, consent, address)
-            # The one row that two clicks at once both want: the second is told, and sees the pending page.
+            # The one row that two clicks at once both want: the second is told, and sees the
+            # pending page.
             uow.save(replace(view.flow, expires_at=consent.expires_at))
             uow.commit()
         return self._screening.look(flow_id, browser=browser)
@@ -83,7 +92,10 @@ class AskingService:
         )
 
     def resend(self, flow_id: str, *, browser: Digest) -> FlowView:
-        """The same question to the same address, in a fresh letter. Raises `TooManyRequestsError`."""
+        """The same question to the same address, in a fresh letter.
+
+        Raises `TooManyRequestsError`.
+        """
         waiting = self.waiting(flow_id, browser=browser)
         now = self._core.now()
         if waiting is not None and now < waiting.may_resend_at:
@@ -130,7 +142,9 @@ class AskingService:
         wanted = view.flow.purposes or client.purposes
         live = _live(view.consent)
         answered = {*live.granted, *live.refused} if live else set()
-        purposes = tuple(p for p in operator.purposes_of(client) if p.id in wanted and p.id not in answered)
+        purposes = tuple(
+            p for p in operator.purposes_of(client) if p.id in wanted and p.id not in answered
+        )
         notice = direct_notice(
             operator,
             client,
@@ -188,15 +202,22 @@ class AskingService:
             )
         )
 
-    def _post(self, uow: UnitOfWork, view: FlowView, consent: Consent, address: EmailAddress) -> None:
-        """The letter around the stored notice, so that a second one says exactly what the first did."""
+    def _post(
+        self, uow: UnitOfWork, view: FlowView, consent: Consent, address: EmailAddress
+    ) -> None:
+        """The letter around the stored notice.
+
+        So that a second one says exactly what the first did.
+        """
         stored = uow.get(StoredNotice, consent.notice)
         letter = DirectNoticeLetter(
             language=language_of(consent.locale),
             client_name=view.client.display_name,
             operator_name=view.registration.operator.legal_name,
             sections=sections_from_content(stored.content),
-            link_url=self._core.new_link(uow, LinkPurpose.REQUEST, consent.id, until=consent.expires_at),
+            link_url=self._core.new_link(
+                uow, LinkPurpose.REQUEST, consent.id, until=consent.expires_at
+            ),
             expires_on=consent.expires_at.date(),
         )
         post(uow, self._core, letter, to=address, target=consent.id)

@@ -46,7 +46,10 @@ class MethodChoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestView:
-    """All that a parent's page needs. Holds nothing about the child but the day its account was made."""
+    """All that a parent's page needs.
+
+    Holds nothing about the child but the day its account was made.
+    """
 
     consent: Consent
     operator: Operator
@@ -71,7 +74,10 @@ class ConsentService:
     # -- look ------------------------------------------------------------------------------------
 
     def look(self, link: str) -> RequestView:
-        """What the link is about; changes nothing, however often it is opened. Raises `LinkExpiredError`."""
+        """What the link is about; changes nothing, however often it is opened.
+
+        Raises `LinkExpiredError`.
+        """
         with self._core.store.read() as r:
             return self._view(r, self._behind(r, link))
 
@@ -93,7 +99,10 @@ class ConsentService:
             return self._view(uow, consent)
 
     def not_my_child(self, link: str) -> RequestView:
-        """Whoever got the letter is not the parent: ended, address deleted, nothing more is sent."""
+        """Whoever got the letter is not the parent.
+
+        Ended, address deleted, nothing more is sent.
+        """
         with self._core.store.write() as uow:
             consent = self._behind(uow, link)
             view = self._view(uow, consent)
@@ -236,7 +245,10 @@ class ConsentService:
         )
 
     def _take(self, link: str, key: str, step: ConsentStep) -> RequestView:
-        """Store what a method said. The request may have moved on meanwhile; then its new state is shown."""
+        """Store what a method said. The request may have moved on meanwhile.
+
+        Then its new state is shown.
+        """
         with self._core.store.write() as uow:
             consent = self._behind(uow, link)
             if consent.stage is not Stage.OPENED:
@@ -301,7 +313,10 @@ class ConsentService:
 
 
 def withdraw_consent(uow: UnitOfWork, core: Core, consent: Consent) -> Consent:
-    """End a grant inside the caller's transaction: at once for every look-up, and told by letter."""
+    """End a grant inside the caller's transaction.
+
+    At once for every look-up, and told by letter.
+    """
     after = core.record(uow, consent.withdraw(now=uow.now))
     spend_tokens(uow, after)
     registered = core.registration(uow, after.client_id)

@@ -75,7 +75,9 @@ class Core:
     def rules_for(self, place: str | None, client: Client, *, now: datetime) -> PlaceRules:
         return self.rulebook.rules_for(place, client.regions, on=now.date())
 
-    def standing(self, r: Reader, subject: Subject, registered: Registration, *, now: datetime) -> Standing:
+    def standing(
+        self, r: Reader, subject: Subject, registered: Registration, *, now: datetime
+    ) -> Standing:
         return stand(
             subject,
             registered.client,
@@ -92,9 +94,17 @@ class Core:
     # -- consents --------------------------------------------------------------------------------
 
     def record(
-        self, uow: UnitOfWork, change: Change[Consent], *, new: bool = False, state: str | None = None
+        self,
+        uow: UnitOfWork,
+        change: Change[Consent],
+        *,
+        new: bool = False,
+        state: str | None = None,
     ) -> Consent:
-        """Store a consent's step with its fact, and tell the client where the step is one of its business."""
+        """Store a consent's step with its fact.
+
+        And tell the client where the step is one of its business.
+        """
         after = uow.record(change, new=new)
         event = _EVENT_OF.get(change.fact.kind)
         if event is not None:
@@ -115,14 +125,19 @@ class Core:
 
     # -- links -----------------------------------------------------------------------------------
 
-    def new_link(self, uow: UnitOfWork, purpose: LinkPurpose, target: str, *, until: datetime) -> str:
+    def new_link(
+        self, uow: UnitOfWork, purpose: LinkPurpose, target: str, *, until: datetime
+    ) -> str:
         """A fresh link's address. Only the hash of its id is stored."""
         id_ = self.new_id("ln")
         uow.add(Link(id=digest(id_), purpose=purpose, target=target, expires_at=until))
         return f"{self.public_url}{_PATH[purpose]}{self.links.sign(purpose.value, id_)}"
 
     def follow(self, r: Reader, purpose: LinkPurpose, text: str, *, now: datetime) -> Link:
-        """The stored link behind a mailed one. Raises `LinkExpiredError`, whatever is wrong with it."""
+        """The stored link behind a mailed one.
+
+        Raises `LinkExpiredError`, whatever is wrong with it.
+        """
         link = r.find(Link, digest(self.links.read(purpose.value, text)))
         if link is None or link.purpose is not purpose or now >= link.expires_at:
             raise LinkExpiredError("this link has run out")

@@ -27,7 +27,7 @@ _LONGEST_ID: Final = 255
 
 
 class Reason(StrEnum):
-    """Why the answer is what it is: the state of the consent, or what stood in the way before it."""
+    """Why the answer is what it is: the consent's state, or what stood in the way before it."""
 
     NOT_REQUIRED = "not_required"
     GRANTED = "granted"
@@ -62,7 +62,7 @@ class Semantic(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """May `purpose` go ahead for this subject at this client?
+    """Asks whether `purpose` may go ahead for this subject at this client.
 
     `subject_type` is `subject` (a pairwise sub) or `token` (an access token of ours);
     `resource_type` is `client`.

@@ -14,7 +14,10 @@ _ASKING = frozenset({OutgoingKind.DIRECT_NOTICE, OutgoingKind.CONFIRMATION})
 
 
 def forget_contact(uow: UnitOfWork, core: Core, consent: Consent) -> None:
-    """Delete the address a child gave, with its links and the letters that have not left (16 CFR 312.5(c)(1))."""
+    """Delete the address a child gave.
+
+    With its links and the letters that have not left (16 CFR 312.5(c)(1)).
+    """
     uow.delete(ProofRun, consent.id)
     for link in uow.select(Link, target=consent.id):
         uow.delete(Link, link.id)

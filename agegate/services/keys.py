@@ -32,7 +32,8 @@ class KeyService:
         try:
             with self._core.store.write() as uow:
                 if KeyState.ACTIVE not in states:
-                    # Of many first starts at once, one may make the first key: this row is the door.
+                    # Of many first starts at once, one may make the first key: this row is the
+                    # door.
                     uow.add(Counter(id=digest("the first key"), count=1, expires_at=_NEVER))
                     self._create(uow, KeyState.ACTIVE)
                 if KeyState.NEXT not in states:
@@ -48,7 +49,8 @@ class KeyService:
     def rotate(self, *, at_once: bool = False) -> SigningKey:
         """The next key signs from now on; the old one is published until its last token has ended.
 
-        Raises `NotAllowedNowError` while verifiers may not have seen the next key yet, unless `at_once`.
+        Raises `NotAllowedNowError` while verifiers may not have seen the next key yet, unless
+        `at_once`.
         """
         with self._core.store.write() as uow:
             keys = uow.select(SigningKey)
@@ -72,7 +74,10 @@ class KeyService:
             return active
 
     def retire(self, kid: str) -> None:
-        """Take a retired or next key out of the JWKS at once: what it signed is no longer accepted."""
+        """Take a retired or next key out of the JWKS at once.
+
+        What it signed is no longer accepted.
+        """
         with self._core.store.write() as uow:
             key = uow.get(SigningKey, kid)
             if key.state is KeyState.ACTIVE:

@@ -13,10 +13,11 @@ from agegate.domain.letters import (
     WithdrawalLetter,
     pack,
 )
+from agegate.domain.notice_parts import purpose_in_words
 from agegate.domain.operators import Operator
 from agegate.domain.outgoing import Outgoing
 from agegate.domain.people import EmailAddress, LinkPurpose
-from agegate.domain.words import Language
+from agegate.domain.words import Language, language_of
 from agegate.services.core import Core, Registration
 from agegate.services.ports import UnitOfWork
 
@@ -39,15 +40,18 @@ def post(uow: UnitOfWork, core: Core, letter: Letter, *, to: EmailAddress, targe
     return outgoing
 
 
-def language_of(locale: str) -> Language:
-    """The language we have for a locale; English where we have none."""
-    return "es" if locale.lower().startswith("es") else "en"
-
-
 def titles(operator: Operator, ids: Sequence[str]) -> tuple[str, ...]:
     """The operator's own words for its purposes; one that is no longer declared keeps its id."""
     known: dict[str, str] = {p.id: p.title for p in operator.purposes}
     return tuple(known.get(id_, id_) for id_ in ids)
+
+
+def in_words(registered: Registration, ids: Sequence[str], language: Language) -> tuple[str, ...]:
+    """Each purpose with its data, receivers and retention, as a parent's letter tells it."""
+    operator = registered.operator
+    return tuple(
+        purpose_in_words(operator, p, language=language) for p in operator.purposes if p.id in ids
+    )
 
 
 def portal_url(core: Core) -> str:
@@ -58,12 +62,13 @@ def post_confirmation(
     uow: UnitOfWork, core: Core, registered: Registration, consent: Consent, *, to: EmailAddress
 ) -> None:
     """The second step of `email_plus`: a later letter, with a link of its own."""
+    language = language_of(consent.locale)
     letter = ConfirmationLetter(
-        language=language_of(consent.locale),
+        language=language,
         client_name=registered.client.display_name,
         operator_name=registered.operator.legal_name,
-        allowed=titles(registered.operator, consent.granted),
-        refused=titles(registered.operator, consent.refused),
+        allowed=in_words(registered, consent.granted, language),
+        refused=in_words(registered, consent.refused, language),
         link_url=core.new_link(uow, LinkPurpose.CONFIRM, consent.id, until=consent.expires_at),
         portal_url=portal_url(core),
         expires_on=consent.expires_at.date(),
@@ -75,13 +80,14 @@ def post_confirmation(
 def post_receipt(
     uow: UnitOfWork, core: Core, registered: Registration, consent: Consent, *, to: EmailAddress
 ) -> None:
+    language = language_of(consent.locale)
     letter = ReceiptLetter(
-        language=language_of(consent.locale),
+        language=language,
         client_name=registered.client.display_name,
         operator_name=registered.operator.legal_name,
         decided_on=(consent.decided_at or uow.now).date(),
-        allowed=titles(registered.operator, consent.granted),
-        refused=titles(registered.operator, consent.refused),
+        allowed=in_words(registered, consent.granted, language),
+        refused=in_words(registered, consent.refused, language),
         until=consent.expires_at.date(),
         receipt_url=core.new_link(uow, LinkPurpose.REQUEST, consent.id, until=consent.expires_at),
         portal_url=portal_url(core),
@@ -92,12 +98,13 @@ def post_receipt(
 def post_withdrawal(
     uow: UnitOfWork, core: Core, registered: Registration, consent: Consent, *, to: EmailAddress
 ) -> None:
+    language = language_of(consent.locale)
     letter = WithdrawalLetter(
-        language=language_of(consent.locale),
+        language=language,
         client_name=registered.client.display_name,
         operator_name=registered.operator.legal_name,
         withdrawn_on=uow.now.date(),
-        withdrawn=titles(registered.operator, consent.granted),
+        withdrawn=in_words(registered, consent.granted, language),
         portal_url=portal_url(core),
         operator_email=registered.operator.email,
     )
@@ -107,8 +114,9 @@ def post_withdrawal(
 def post_erasure(
     uow: UnitOfWork, core: Core, registered: Registration, consent: Consent, *, to: EmailAddress
 ) -> None:
+    language = language_of(consent.locale)
     letter = ErasureLetter(
-        language=language_of(consent.locale),
+        language=language,
         client_name=registered.client.display_name,
         operator_name=registered.operator.legal_name,
         erased_on=uow.now.date(),

@@ -1,4 +1,7 @@
-"""How often something may happen, counted in the database so that all processes agree. Keys name nobody."""
+"""How often something may happen, counted in the database so that all processes agree.
+
+Keys name nobody.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ RESEND_WAIT: Final = timedelta(seconds=60)
 
 
 def count(uow: UnitOfWork, limit: Limit, key: str, sealer: Sealer) -> None:
-    """Count one more in a fixed window. Raises `TooManyRequestsError`; a refused one is not counted."""
+    """Count one more in a fixed window. Raises `TooManyRequestsError`.
+
+    A refused one is not counted.
+    """
     seconds = int(limit.per.total_seconds())
     window = int(uow.now.timestamp()) // seconds
     id_ = sealer.index(f"{limit.name}|{window}|{key}", use="limits")

@@ -1,4 +1,7 @@
-"""Deliver letters: claim in one short transaction, send with none open, then write down what became of it."""
+"""Deliver letters.
+
+Claim in one short transaction, send with none open, then write down what became of it.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +76,10 @@ class OutboxService:
         self._note(outgoing, None)
 
     def _note(self, outgoing: Outgoing, error: MailError | None) -> None:
-        """Saved against the claimed version: a worker that slept past its lease overwrites nobody."""
+        """Saved against the claimed version.
+
+        A worker that slept past its lease overwrites nobody.
+        """
         try:
             with self._core.store.write() as uow:
                 if error is None:
@@ -98,7 +104,10 @@ class OutboxService:
             self._core.record(uow, consent.notify(now=uow.now))
 
     def _after_bounce(self, uow: UnitOfWork, outgoing: Outgoing, code: str) -> None:
-        """An undeliverable notice is no notice (16 CFR 312.5(c)(4)): the question ends, the address goes."""
+        """An undeliverable notice is no notice (16 CFR 312.5(c)(4)).
+
+        The question ends, the address goes.
+        """
         if outgoing.kind not in _ENDS_THE_QUESTION:
             return
         consent = uow.find(Consent, outgoing.target)

@@ -24,10 +24,11 @@ from agegate.domain.people import (
     Subject,
 )
 from agegate.domain.records import EventType
+from agegate.domain.words import language_of
 from agegate.services.consent import withdraw_consent
 from agegate.services.core import Core
 from agegate.services.ending import forget_contact
-from agegate.services.letters import language_of, post, post_erasure
+from agegate.services.letters import post, post_erasure
 from agegate.services.limits import LETTERS_TO_ONE_ADDRESS, SIGN_INS_BY_ONE_BROWSER, count
 from agegate.services.ports import Reader, UnitOfWork
 from agegate.services.tokens import end_family
@@ -89,7 +90,10 @@ class ParentService:
                 raise LinkExpiredError("this link has been used")
 
     def sign_in(self, link: str) -> str:
-        """Press the button: a session's secret, once. Raises `LinkExpiredError`, `ConflictError`."""
+        """Press the button: a session's secret, once.
+
+        Raises `LinkExpiredError`, `ConflictError`.
+        """
         with self._core.store.write() as uow:
             found = self._core.follow(uow, LinkPurpose.SIGN_IN, link, now=uow.now)
             if found.used_at is not None or uow.find(Parent, found.target) is None:
@@ -171,7 +175,9 @@ class ParentService:
             return consent
 
     def erase(self, parent: Parent, record: str) -> None:
-        """Delete the child's account here, irretrievably, and tell the operator (16 CFR 312.6(a)(2)).
+        """Delete the child's account here, irretrievably.
+
+        And tell the operator (16 CFR 312.6(a)(2)).
 
         What stays of a consent names nobody: random ids, states and times.
         """
@@ -213,7 +219,10 @@ class ParentService:
 def erase_subject(
     uow: UnitOfWork, core: Core, subject_id: SubjectId, *, asked_by: Consent | None
 ) -> None:
-    """Delete everything about a subject inside the caller's transaction, and tell client and parents."""
+    """Delete everything about a subject inside the caller's transaction.
+
+    And tell client and parents.
+    """
     subject = uow.get(Subject, subject_id)
     registered = core.registration(uow, subject.client_id)
     for consent in uow.select(Consent, subject_id=subject_id):
@@ -255,4 +264,3 @@ def _end(uow: UnitOfWork, core: Core, consent: Consent) -> None:
     if consent.stage.is_open or consent.stage in {Stage.GRANTED, Stage.STALE}:
         core.record(uow, consent.revoke("erased", now=uow.now))
     forget_contact(uow, core, consent)
-

@@ -43,7 +43,10 @@ class Reader(Protocol):
         past: tuple[str, int] | None = None,
         **equals: Any,
     ) -> list[T]:
-        """All that equal `equals`; `upto=(field, t)` keeps field <= t; `past=(field, n)` keeps field > n."""
+        """All that equal `equals`; `upto=(field, t)` keeps field <= t.
+
+        `past=(field, n)` keeps field > n.
+        """
         ...
 
 
@@ -60,7 +63,10 @@ class UnitOfWork(Reader, Protocol):
         ...
 
     def save(self, thing: T) -> T:
-        """Store the next version. Raises `ConflictError` unless `thing.version` is the stored one."""
+        """Store the next version.
+
+        Raises `ConflictError` unless `thing.version` is the stored one.
+        """
         ...
 
     def delete(self, kind: type[Any], id_: str) -> None:
@@ -88,7 +94,10 @@ class Store(Protocol):
     def write(self) -> AbstractContextManager[UnitOfWork]: ...
 
     def integrate(self, *, limit: int = 1000) -> int:
-        """Number waiting facts and events, oldest first; one integrator at a time. Returns how many facts."""
+        """Number waiting facts and events, oldest first; one integrator at a time.
+
+        Returns how many facts.
+        """
         ...
 
     def entries(self, *, past: int = 0, limit: int = 1000) -> Sequence[Fact]:
@@ -124,7 +133,10 @@ class Rendered:
 
 
 class MailError(Exception):
-    """A letter that did not leave. `permanent` means that no retry will help; `code` names no address."""
+    """A letter that did not leave. `permanent` means that no retry will help.
+
+    `code` names no address.
+    """
 
     def __init__(self, code: str, *, permanent: bool) -> None:
         super().__init__(code)
@@ -134,7 +146,14 @@ class MailError(Exception):
 
 class Mailer(Protocol):
     def send(
-        self, rendered: Rendered, *, to: EmailAddress, kind: str, message_id: str, language: str, now: datetime
+        self,
+        rendered: Rendered,
+        *,
+        to: EmailAddress,
+        kind: str,
+        message_id: str,
+        language: str,
+        now: datetime,
     ) -> None:
         """Hand one letter to a mail server. Raises `MailError`."""
         ...
@@ -146,7 +165,10 @@ class LinkSigner(Protocol):
         ...
 
     def read(self, purpose: str, text: str) -> str:
-        """The id inside. Raises `LinkExpiredError` for anything that is not ours, whatever is wrong with it."""
+        """The id inside.
+
+        Raises `LinkExpiredError` for anything that is not ours, whatever is wrong with it.
+        """
         ...
 
 
@@ -160,4 +182,3 @@ class TokenSigner(Protocol):
         ...
 
     def jwks(self) -> dict[str, Any]: ...
-

@@ -1,4 +1,7 @@
-"""A visit through `/oauth/authorize`: begin, answer the age screen, find the next step, finish with a code."""
+"""A visit through `/oauth/authorize`.
+
+Begin, answer the age screen, find the next step, finish with a code.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,10 @@ from agegate.wire.tiers import AgeTier, ConsentState
 
 FLOW_FOR: Final = timedelta(hours=24)
 BROWSER_REMEMBERS_FOR: Final = timedelta(hours=36)
-"""Longer than the 24 hours for which an answer must hold (FTC FAQ: no way back to a better answer)."""
+"""Longer than the 24 hours for which an answer must hold (FTC FAQ.
+
+No way back to a better answer).
+"""
 
 
 class NextStep(StrEnum):
@@ -92,7 +98,10 @@ class ScreeningService:
     # -- use cases -------------------------------------------------------------------------------
 
     def begin(self, request: AuthorizationRequest, *, browser: Digest) -> FlowId:
-        """Keep a client's request on our side. The subject is the hinted one, or this browser's, or nobody yet."""
+        """Keep a client's request on our side.
+
+        The subject is the hinted one, or this browser's, or nobody yet.
+        """
         with self._core.store.write() as uow:
             subject_id = request.subject_id
             if subject_id is None:
@@ -126,7 +135,10 @@ class ScreeningService:
             return flow.id
 
     def look(self, flow_id: str, *, browser: Digest) -> FlowView:
-        """Where this visit stands; changes nothing. Raises `LinkExpiredError` for any flow that is not this browser's."""
+        """Where this visit stands; changes nothing.
+
+        Raises `LinkExpiredError` for any flow that is not this browser's.
+        """
         with self._core.store.read() as r:
             return self.look_in(r, flow_id, browser=browser)
 
@@ -139,7 +151,8 @@ class ScreeningService:
     ) -> FlowView:
         """Take the age screen's answer: reduced to a range here, stored as a range.
 
-        A second answer never helps: once known, an age can only be lowered (law: no way back to a better
+        A second answer never helps: once known, an age can only be lowered (law: no way back to a
+        better
         answer). Raises `FieldErrors`; nothing of a refused answer is kept.
         """
         with self._core.store.write() as uow:
@@ -161,7 +174,8 @@ class ScreeningService:
     def finish(self, flow_id: str, *, browser: Digest, limited: bool = False) -> tuple[Flow, str]:
         """The code for the client. `limited` goes on while a parent decides.
 
-        Raises `NotAllowedNowError` while a step is open, `ConflictError` when another click was first.
+        Raises `NotAllowedNowError` while a step is open, `ConflictError` when another click was
+        first.
         """
         with self._core.store.write() as uow:
             flow = self._flow(uow, flow_id, browser)
@@ -327,7 +341,10 @@ class ScreeningService:
         return flow
 
     def _method(self, client: Client) -> AgeMethod:
-        """The first of the client's methods that this server has; the age screen where none is named."""
+        """The first of the client's methods that this server has.
+
+        The age screen where none is named.
+        """
         for key in client.age_methods:
             if key in self._methods:
                 return self._methods[key]

@@ -1,4 +1,7 @@
-"""Token Status Lists (IETF draft-ietf-oauth-status-list): one signed bit a token, for those who check offline."""
+"""Token Status Lists (IETF draft-ietf-oauth-status-list).
+
+One signed bit a token, for those who check offline.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +36,11 @@ class StatusService:
         self._lists: dict[int, StatusList] = {}
 
     def token(self, list_id: int) -> str:
-        """The signed list, built at most once a second. A number nobody uses gives a list of zeros, so that
-        nothing can be learned from asking."""
+        """The signed list, built at most once a second.
+
+        A number nobody uses gives a list of zeros, so that
+        nothing can be learned from asking.
+        """
         now = self._core.now().timestamp()
         known = self._lists.get(list_id)
         if known is not None and 0 <= now - known.built_at < _REBUILD_S:

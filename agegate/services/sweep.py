@@ -36,7 +36,10 @@ RETENTION: Final[tuple[tuple[type[Any], str, timedelta], ...]] = (
     (Family, "expires_at", timedelta(days=1)),
     (Event, "at", timedelta(days=90)),
 )
-"""Every kind that holds something for a while, the field that says until when, and what is added to it."""
+"""Every kind that holds something for a while, the field that says until when.
+
+And what is added to it.
+"""
 LETTERS_KEPT_FOR: Final = timedelta(days=30)
 
 
@@ -94,7 +97,8 @@ class SweepService:
     # -- birthdays -------------------------------------------------------------------------------
 
     def _birthdays(self) -> list[SubjectId]:
-        # A day early by UTC, since somewhere it is tomorrow already; the place's own date decides below.
+        # A day early by UTC, since somewhere it is tomorrow already; the place's own date
+        # decides below.
         tomorrow = self._core.now() + timedelta(days=1)
         with self._core.store.read() as r:
             due = r.select(Subject, upto=("turns_on", tomorrow.date()), limit=BATCH)
@@ -144,14 +148,21 @@ class SweepService:
         until = self._core.now() - LETTERS_KEPT_FOR
         finished = set(Delivery) - {Delivery.WAITING, Delivery.SENDING}
         with self._core.store.write() as uow:
-            old = [x for s in finished for x in uow.select(Outgoing, state=s, upto=("created_at", until))]
+            old = [
+                x
+                for s in finished
+                for x in uow.select(Outgoing, state=s, upto=("created_at", until))
+            ]
             for letter in old:
                 uow.delete(Outgoing, letter.id)
             uow.commit()
             return len(old)
 
     def _each(self, ids: list[Any], act: Callable[[UnitOfWork, Any], None]) -> int:
-        """One transaction each: one that fails or was changed meanwhile does not hold up the others."""
+        """One transaction each.
+
+        One that fails or was changed meanwhile does not hold up the others.
+        """
         done = 0
         for id_ in ids:
             try:

@@ -26,11 +26,11 @@ from agegate.domain.grants import (
     access_token_until,
 )
 from agegate.domain.growing import day_begins, grown
-from agegate.domain.ids import ClientId, FamilyId, RecordId, SubjectId, digest
+from agegate.domain.ids import ClientId, FamilyId, OperatorId, RecordId, SubjectId, digest
 from agegate.domain.ledger import FactKind
 from agegate.domain.operators import Client, Service
 from agegate.domain.people import Subject
-from agegate.domain.records import EventType
+from agegate.domain.records import Credential, EventType
 from agegate.domain.standing import Standing
 from agegate.services.core import Core, Registration
 from agegate.services.ports import Reader, TokenSigner, UnitOfWork
@@ -104,7 +104,9 @@ class TokenService:
         return value
 
     def exchange(self, client: Client, *, code: str, redirect_uri: str, verifier: str) -> Tokens:
-        """RFC 6749, 4.1.3 with RFC 7636. One of many at once wins; a replay by its owner ends what was issued.
+        """RFC 6749, 4.1.3 with RFC 7636. One of many at once wins.
+
+        A replay by its owner ends what was issued.
 
         Raises `GrantError`.
         """
@@ -117,7 +119,9 @@ class TokenService:
                 if uow.now >= stored.expires_at:
                     raise GrantError("invalid_grant", "this code has run out")
                 if not hmac.compare_digest(stored.redirect_uri, redirect_uri):
-                    raise GrantError("invalid_grant", "redirect_uri is not the one of the authorization request")
+                    raise GrantError(
+                        "invalid_grant", "redirect_uri is not the one of the authorization request"
+                    )
                 if not hmac.compare_digest(stored.code_challenge, s256(verifier)):
                     raise GrantError("invalid_grant", "code_verifier does not fit the challenge")
                 uow.save(stored.use(now=uow.now))
@@ -140,7 +144,10 @@ class TokenService:
             raise GrantError("invalid_grant", "this code has been used") from None
 
     def refresh(self, client: Client, *, refresh_token: str, scope: str | None) -> Tokens:
-        """Rotate (RFC 9700, 4.14.2). A used one, shown again by its owner, ends the family. Raises `GrantError`."""
+        """Rotate (RFC 9700, 4.14.2). A used one, shown again by its owner, ends the family.
+
+        Raises `GrantError`.
+        """
         with self._core.store.read() as r:
             stored = r.find(RefreshToken, digest(refresh_token))
         if stored is None or stored.client_id != client.id:
@@ -151,11 +158,17 @@ class TokenService:
         try:
             with self._core.store.write() as uow:
                 family = uow.find(Family, stored.family_id)
-                if family is None or not family.is_live(now=uow.now) or uow.now >= stored.expires_at:
+                if (
+                    family is None
+                    or not family.is_live(now=uow.now)
+                    or uow.now >= stored.expires_at
+                ):
                     raise GrantError("invalid_grant", "this refresh token is not good")
                 wanted = _narrowed(stored.scope, scope)
                 uow.save(stored.use(now=uow.now))
-                tokens = self._issue(uow, client, family, scope=wanted, nonce=None, kept=stored.scope)
+                tokens = self._issue(
+                    uow, client, family, scope=wanted, nonce=None, kept=stored.scope
+                )
                 uow.commit()
                 return tokens
         except ConflictError:
@@ -201,8 +214,13 @@ class TokenService:
 
     # -- what a token is worth -------------------------------------------------------------------
 
-    def introspect(self, service_id: ClientId, audiences: tuple[str, ...], token: str) -> dict[str, Any]:
-        """RFC 7662, live. Unknown, expired, revoked and foreign tokens get one and the same answer."""
+    def introspect(
+        self, caller: ClientId, operator_id: OperatorId, audiences: tuple[str, ...], token: str
+    ) -> dict[str, Any]:
+        """RFC 7662, live. Unknown, expired, revoked and foreign tokens get one and the same answer.
+
+        A token is the caller's own, or one of its operator's whose audience the caller is.
+        """
         claims = self._signer.verify(token, typ=TOKEN_TYPE_ACCESS) if _is_jwt(token) else None
         if claims is None:
             return INACTIVE
@@ -211,20 +229,36 @@ class TokenService:
             now = self._core.now()
             if issued is None or not self._is_live(r, issued, now=now):
                 return INACTIVE
-            audience = claims.get("aud", [])
-            if issued.client_id != service_id and not set(audience) & set(audiences):
+            if issued.client_id != caller and not (
+                set(claims.get("aud", [])) & set(audiences)
+                and _is_of(r.find(Credential, issued.client_id), operator_id)
+            ):
                 return INACTIVE
             if issued.subject_id is None:
                 return {"active": True, "token_type": "Bearer", **claims}
             standing = self._stand(r, issued.subject_id, issued.client_id, now=now)
             if standing is None or _is_younger(standing.tier, issued.tier):
                 return INACTIVE
-        kept = ("iss", "sub", "aud", "client_id", "iat", "exp", "jti", "auth_time", "scope", "status")
+        kept = (
+            "iss",
+            "sub",
+            "aud",
+            "client_id",
+            "iat",
+            "exp",
+            "jti",
+            "auth_time",
+            "scope",
+            "status",
+        )
         answer = {name: claims[name] for name in kept if name in claims}
         return {"active": True, "token_type": "Bearer", **answer, **standing.claims.to_json()}
 
     def userinfo(self, token: str) -> dict[str, Any] | None:
-        """OIDC Core 5.3: the same claims, live. None for a token that is not good or lacks `openid`."""
+        """OIDC Core 5.3: the same claims, live.
+
+        None for a token that is not good or lacks `openid`.
+        """
         found = self.bearer(token)
         if found is None or Scope.OPENID not in str(found.get("scope", "")).split():
             return None
@@ -250,7 +284,10 @@ class TokenService:
     # -- ending ----------------------------------------------------------------------------------
 
     def revoke(self, client_id: ClientId, token: str) -> None:
-        """RFC 7009: ends the whole family of either kind of token; anything unknown or foreign changes nothing."""
+        """RFC 7009: ends the whole family of either kind of token.
+
+        Anything unknown or foreign changes nothing.
+        """
         with self._core.store.read() as r:
             refresh = r.find(RefreshToken, digest(token))
             if refresh is not None:
@@ -366,7 +403,10 @@ class TokenService:
         )
 
     def _live_family(self, uow: UnitOfWork, family: Family) -> Family:
-        """A family ends when the tier does: the next refresh is refused, and no token tells why or when."""
+        """A family ends when the tier does.
+
+        The next refresh is refused, and no token tells why or when.
+        """
         subject = uow.get(Subject, family.subject_id)
         registered = self._core.registration(uow, family.client_id)
         rules = self._core.rules_for(subject.place, registered.client, now=uow.now)
@@ -377,7 +417,9 @@ class TokenService:
 
     def _free_slot(self, uow: UnitOfWork) -> tuple[int, int]:
         """A random unused bit; a list that is half full is left for the next one."""
-        newest = uow.select(IssuedToken, order="list_id", descending=True, past=("list_id", 0), limit=1)
+        newest = uow.select(
+            IssuedToken, order="list_id", descending=True, past=("list_id", 0), limit=1
+        )
         list_id = (newest[0].list_id or 1) if newest else 1
         for attempt in range(24):
             idx = secrets.randbelow(STATUS_PLACES)
@@ -433,7 +475,10 @@ def end_family(uow: UnitOfWork, core: Core, family: Family, *, reason: str) -> N
 
 
 def spend_tokens(uow: UnitOfWork, consent: Consent) -> None:
-    """Set the status bit of every token that carried this grant; the tokens themselves stay known."""
+    """Set the status bit of every token that carried this grant.
+
+    The tokens themselves stay known.
+    """
     for issued in uow.select(IssuedToken, record=consent.id):
         if issued.expires_at > uow.now and not issued.withdrawn:
             uow.save(replace(issued, withdrawn=True))
@@ -455,7 +500,10 @@ def _narrowed(allowed: str, wanted: str | None) -> str:
 
 
 def granted_scope(wanted: str | None) -> str:
-    """The known client scopes among those asked for, in a fixed order; strange ones are left out (RFC 6749, 3.3)."""
+    """The known client scopes among those asked for, in a fixed order.
+
+    Strange ones are left out (RFC 6749, 3.3).
+    """
     asked = set((wanted or "openid age consent").split())
     return " ".join(s for s in Scope if s in CLIENT_SCOPES and s in asked)
 
@@ -467,6 +515,10 @@ def _is_jwt(token: str) -> bool:
 def _is_younger(now: AgeTier, then: AgeTier | None) -> bool:
     tiers = list(AgeTier)
     return then is not None and tiers.index(now) < tiers.index(then)
+
+
+def _is_of(credential: Credential | None, operator_id: OperatorId) -> bool:
+    return credential is not None and credential.operator_id == operator_id
 
 
 def _seconds(moment: datetime) -> int:

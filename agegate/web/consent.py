@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, g, redirect, request
@@ -26,46 +26,65 @@ _INCONCLUSIVE = frozenset({"prepaid_not_accepted", "holder_not_notified"})
 
 def consent_blueprint(services: Services, browser: BrowserSession, forms: FormGuard) -> Blueprint:
     bp = Blueprint("consent", __name__)
-    consent = services.consent
-    home = services.settings.public_url
+    RequestPages(services, browser, forms).mount(bp)
+    return bp
 
-    @bp.get("/parent/request/<link>")
-    def show(link: str) -> ResponseReturnValue:
-        view = _begin_page(consent.look(link))
-        if view.step is ParentStep.OUTCOME and _is_over(view):
-            return page(
-                "age_result", outcome=_ended(view), return_url=None, **_shared(view, forms, link)
-            )
-        return _render(view, link, proof="waiting" if "wait" in request.args else "ready")
 
-    @bp.post("/parent/request/<link>")
-    def act(link: str) -> ResponseReturnValue:
-        view = _begin_page(consent.look(link))
+class RequestPages:
+    """The pages behind one mailed request."""
+
+    def __init__(self, services: Services, browser: BrowserSession, forms: FormGuard) -> None:
+        self._services = services
+        self._consent = services.consent
+        self._home = services.settings.public_url
+        self._browser, self._forms = browser, forms
+
+    def mount(self, bp: Blueprint) -> None:
+        bp.add_url_rule("/parent/request/<link>", view_func=self.show, methods=["GET"])
+        bp.add_url_rule("/parent/request/<link>", view_func=self.act, methods=["POST"])
+        bp.add_url_rule(
+            "/parent/request/<link>/withdraw", view_func=self.show_withdraw, methods=["GET"]
+        )
+        bp.add_url_rule(
+            "/parent/request/<link>/withdraw", view_func=self.withdraw, methods=["POST"]
+        )
+        bp.add_url_rule("/parent/request/<link>/receipt", view_func=self.receipt, methods=["GET"])
+        bp.add_url_rule("/parent/confirm/<link>", view_func=self.show_confirm, methods=["GET"])
+        bp.add_url_rule("/parent/confirm/<link>", view_func=self.confirm, methods=["POST"])
+
+    def show(self, link: str) -> ResponseReturnValue:
+        view = _begin_page(self._consent.look(link))
+        return self._render(view, link, proof="waiting" if "wait" in request.args else "ready")
+
+    def act(self, link: str) -> ResponseReturnValue:
+        view = _begin_page(self._consent.look(link))
         fields = read_form()
-        forms.check(link)
+        self._forms.check(link)
         try:
-            return _act(view, link, fields)
+            return self._act(view, link, fields)
         except FieldErrors as error:
-            return _render(consent.look(link), link, error=error, answers=fields), 422
+            return self._render(self._consent.look(link), link, error=error, answers=fields), 422
         except VendorError:
-            return _render(consent.look(link), link, proof="error"), 503
+            return self._render(self._consent.look(link), link, proof="error"), 503
 
-    def _act(view: RequestView, link: str, fields: dict[str, str]) -> ResponseReturnValue:
+    def _act(self, view: RequestView, link: str, fields: dict[str, str]) -> ResponseReturnValue:
         match view.step:
             case ParentStep.NOTICE | ParentStep.METHOD | ParentStep.PROOF if (
                 "not_my_child" in fields
             ):
-                ended = consent.not_my_child(link)
-                return page("not_my_child", **_shared(ended, forms, link))
+                ended = self._consent.not_my_child(link)
+                return page("not_my_child", **_shared(ended, self._forms, link))
             case ParentStep.NOTICE if "continue" in fields:
-                consent.open(link, browser=browser.find())
+                self._consent.open(link, browser=self._browser.find())
             case ParentStep.METHOD:
-                return _choose(view, link, fields)
+                return self._choose(view, link, fields)
             case ParentStep.PROOF if "change_method" in fields:
-                consent.another_method(link)
+                self._consent.another_method(link)
             case ParentStep.PROOF:
-                return _after_proof(
-                    consent.answer_proof(link, fields, return_url=_here(link)), link, view
+                return self._after_proof(
+                    self._consent.answer_proof(link, fields, return_url=self._here(link)),
+                    link,
+                    view,
                 )
             case ParentStep.DECISION:
                 answers = {
@@ -73,81 +92,79 @@ def consent_blueprint(services: Services, browser: BrowserSession, forms: FormGu
                     for name, value in fields.items()
                     if name.startswith("purpose.")
                 }
-                consent.decide(link, answers)
+                self._consent.decide(link, answers)
             case _:
                 pass
         return redirect(f"/parent/request/{link}", 303)
 
-    def _choose(view: RequestView, link: str, fields: dict[str, str]) -> ResponseReturnValue:
+    def _choose(self, view: RequestView, link: str, fields: dict[str, str]) -> ResponseReturnValue:
         if "change_method" in fields:
             return redirect(f"/parent/request/{link}", 303)
         key = fields.get("method", "")
         if not key:
             raise FieldErrors({"method": "missing"})
-        after = consent.choose(link, key, return_url=_here(link))
+        after = self._consent.choose(link, key, return_url=self._here(link))
         if after.failed is not None:
-            return _after_proof(after, link, view)
+            return self._after_proof(after, link, view)
         return redirect(f"/parent/request/{link}", 303)
 
-    def _after_proof(after: RequestView, link: str, before: RequestView) -> ResponseReturnValue:
+    def _after_proof(
+        self, after: RequestView, link: str, before: RequestView
+    ) -> ResponseReturnValue:
         if after.failed is not None:
             state = "inconclusive" if after.failed in _INCONCLUSIVE else "failed"
             key = before.proof.method if before.proof else after.methods[0].key
-            return _proof(after, link, key, state)
+            return self._proof(after, link, key, state)
         if after.step is ParentStep.PROOF and after.proof is not None:
             if after.waiting or after.proof.url is None:
                 return redirect(f"/parent/request/{link}?wait=1", 303)
             return redirect(after.proof.url, 303)
         return redirect(f"/parent/request/{link}", 303)
 
-    @bp.get("/parent/request/<link>/withdraw")
-    def show_withdraw(link: str) -> ResponseReturnValue:
-        view = _begin_page(consent.look(link))
+    def show_withdraw(self, link: str) -> ResponseReturnValue:
+        view = _begin_page(self._consent.look(link))
         return page(
             "withdraw_confirm",
             record=view.consent.id,
             account_made_on=_made_on(view),
             allowed=titles(view.operator, view.consent.granted),
             back_url=f"/parent/request/{link}",
-            **_shared(view, forms, link),
+            **_shared(view, self._forms, link),
         )
 
-    @bp.post("/parent/request/<link>/withdraw")
-    def withdraw(link: str) -> ResponseReturnValue:
-        _begin_page(consent.look(link))
+    def withdraw(self, link: str) -> ResponseReturnValue:
+        _begin_page(self._consent.look(link))
         read_form()
-        forms.check(link)
-        consent.withdraw(link)
+        self._forms.check(link)
+        self._consent.withdraw(link)
         return redirect(f"/parent/request/{link}", 303)
 
-    @bp.get("/parent/request/<link>/receipt")
-    def receipt(link: str) -> ResponseReturnValue:
-        view = consent.look(link)
+    def receipt(self, link: str) -> ResponseReturnValue:
+        view = self._consent.look(link)
         if view.consent.decided_at is None:
             raise NotAllowedNowError("nothing has been decided yet")
-        token = services.records.receipt_for(view.consent.id)
+        token = self._services.records.receipt_for(view.consent.id)
         answer = Response(token, mimetype="application/jwt")
         answer.headers["Content-Disposition"] = f'attachment; filename="{view.consent.id}.jwt"'
         return answer
 
-    @bp.get("/parent/confirm/<link>")
-    def show_confirm(link: str) -> ResponseReturnValue:
-        view = _begin_page(consent.look_confirmation(link))
+    def show_confirm(self, link: str) -> ResponseReturnValue:
+        view = _begin_page(self._consent.look_confirmation(link))
         if view.consent.stage is not Stage.DECIDED:
-            return _render_outcome(view, link)
-        return _confirm(view, link, "ready")
+            return self._render_outcome(view, link)
+        return self._confirm(view, link, "ready")
 
-    @bp.post("/parent/confirm/<link>")
-    def confirm(link: str) -> ResponseReturnValue:
-        _begin_page(consent.look_confirmation(link))
+    def confirm(self, link: str) -> ResponseReturnValue:
+        _begin_page(self._consent.look_confirmation(link))
         read_form()
-        forms.check(link)
-        consent.confirm(link)
+        self._forms.check(link)
+        self._consent.confirm(link)
         return redirect(f"/parent/confirm/{link}", 303)
 
     # -- pages -----------------------------------------------------------------------------------
 
     def _render(
+        self,
         view: RequestView,
         link: str,
         *,
@@ -155,7 +172,7 @@ def consent_blueprint(services: Services, browser: BrowserSession, forms: FormGu
         answers: dict[str, str] | None = None,
         proof: str = "ready",
     ) -> str:
-        shared = _shared(view, forms, link)
+        shared = _shared(view, self._forms, link)
         named = {str(p.id): p.title for p in view.purposes}
         errors = (
             error_words(error.reasons, language=view.consent.locale, titles=named)
@@ -168,17 +185,17 @@ def consent_blueprint(services: Services, browser: BrowserSession, forms: FormGu
                     "parent_notice",
                     account_made_on=_made_on(view),
                     expires_on=_day(view, view.consent.expires_at),
-                    host=urlsplit(home).netloc,
+                    host=urlsplit(self._home).netloc,
                     sections=view.sections,
                     **shared,
                 )
             case ParentStep.METHOD if proof == "error":
-                return _proof(view, link, view.methods[0].key, "error")
+                return self._proof(view, link, view.methods[0].key, "error")
             case ParentStep.METHOD:
                 methods = [_method(view, m.key) for m in view.methods if m.why_not is None]
                 return page("parent_method", errors=errors, methods=methods, **shared)
             case ParentStep.PROOF if view.proof is not None:
-                return _proof(view, link, view.proof.method, proof)
+                return self._proof(view, link, view.proof.method, proof)
             case ParentStep.DECISION:
                 return page(
                     "parent_decision",
@@ -188,11 +205,11 @@ def consent_blueprint(services: Services, browser: BrowserSession, forms: FormGu
                     **shared,
                 )
             case ParentStep.SECOND_STEP:
-                return _confirm(view, link, "coming")
+                return self._confirm(view, link, "coming")
             case _:
-                return _render_outcome(view, link)
+                return self._render_outcome(view, link)
 
-    def _proof(view: RequestView, link: str, key: str, state: str) -> str:
+    def _proof(self, view: RequestView, link: str, key: str, state: str) -> str:
         if view.proof is not None and view.proof.url is not None:
             g.form_targets = (origin_of(view.proof.url),)
         usable = [m for m in view.methods if m.why_not is None]
@@ -202,11 +219,11 @@ def consent_blueprint(services: Services, browser: BrowserSession, forms: FormGu
             state=state,
             can_change=len(usable) > 1 or state in {"failed", "inconclusive", "error"},
             refresh_s=15,
-            **_shared(view, forms, link),
+            **_shared(view, self._forms, link),
         )
 
-    def _confirm(view: RequestView, link: str, state: str) -> str:
-        delay = span_in_words(services.core.confirmation_delay, view.consent.locale)
+    def _confirm(self, view: RequestView, link: str, state: str) -> str:
+        delay = span_in_words(self._services.core.confirmation_delay, view.consent.locale)
         return page(
             "parent_confirm",
             state=state,
@@ -217,16 +234,16 @@ def consent_blueprint(services: Services, browser: BrowserSession, forms: FormGu
             allowed=titles(view.operator, view.consent.granted),
             refused=titles(view.operator, view.consent.refused),
             account_made_on=_made_on(view),
-            **_shared(view, forms, link),
+            **_shared(view, self._forms, link),
         )
 
-    def _render_outcome(view: RequestView, link: str) -> str:
+    def _render_outcome(self, view: RequestView, link: str) -> str:
         granted = view.consent.stage is Stage.GRANTED
         base = f"/parent/request/{link}"
         by_request_link = request.path.startswith("/parent/request/")
         return page(
             "parent_receipt",
-            state="granted" if granted else "denied",
+            state=_OUTCOMES[view.consent.stage],
             decided_on=_day(view, view.consent.decided_at or view.consent.ended_at),
             account_made_on=_made_on(view),
             allowed=titles(view.operator, view.consent.granted),
@@ -236,13 +253,11 @@ def consent_blueprint(services: Services, browser: BrowserSession, forms: FormGu
             receipt_url=f"{base}/receipt" if by_request_link else None,
             withdraw_url=f"{base}/withdraw" if granted and by_request_link else None,
             portal_url="/parent/",
-            **_shared(view, forms, link),
+            **_shared(view, self._forms, link),
         )
 
-    def _here(link: str) -> str:
+    def _here(self, link: str) -> str:
         return f"{home}/parent/request/{link}"
-
-    return bp
 
 
 def _begin_page(view: RequestView) -> RequestView:
@@ -259,14 +274,13 @@ def _shared(view: RequestView, forms: FormGuard, link: str) -> dict[str, Any]:
     }
 
 
-def _is_over(view: RequestView) -> bool:
-    return view.consent.stage in {Stage.WITHDRAWN, Stage.STALE, Stage.SUPERSEDED}
-
-
-def _ended(view: RequestView) -> str:
-    return {Stage.WITHDRAWN: "withdrawn", Stage.STALE: "stale", Stage.SUPERSEDED: "replaced"}[
-        view.consent.stage
-    ]
+_OUTCOMES: Final = {
+    Stage.GRANTED: "granted",
+    Stage.DENIED: "denied",
+    Stage.WITHDRAWN: "withdrawn",
+    Stage.STALE: "stale",
+    Stage.SUPERSEDED: "replaced",
+}
 
 
 def _day(view: RequestView, moment: datetime | None) -> str:

@@ -14,7 +14,10 @@ _LONGEST = 4000
 
 
 def read_form() -> dict[str, str]:
-    """The fields of a form body. Raises `InvalidRequestError` for doubled, over-long or too many fields."""
+    """The fields of a form body.
+
+    Raises `InvalidRequestError` for doubled, over-long or too many fields.
+    """
     if request.mimetype not in {"application/x-www-form-urlencoded", "multipart/form-data", ""}:
         raise UnsupportedMediaType
     if request.files:
@@ -34,7 +37,10 @@ def read_form() -> dict[str, str]:
 
 
 def read_email(fields: dict[str, str], name: str) -> EmailAddress:
-    """An address that mail can be sent to. Raises `FieldErrors`; no look-up is made, so nobody is probed."""
+    """An address that mail can be sent to. Raises `FieldErrors`.
+
+    No look-up is made, so nobody is probed.
+    """
     text = fields.get(name, "").strip()
     if not text:
         raise FieldErrors({name: "missing"})

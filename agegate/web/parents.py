@@ -43,137 +43,153 @@ _MAY_WITHDRAW: Final = frozenset({ConsentState.GRANTED, ConsentState.STALE})
 
 def parents_blueprint(services: Services, browser: BrowserSession, forms: FormGuard) -> Blueprint:
     bp = Blueprint("parents", __name__)
-    parents = services.parents
-    cookie = browser.name + "-parent"
+    PortalPages(services, browser, forms).mount(bp)
+    return bp
 
-    def _signed_in() -> Parent | None:
-        return parents.find_parent(request.cookies.get(cookie))
 
-    @bp.get("/parent/")
-    def home() -> ResponseReturnValue:
-        parent = _signed_in()
+class PortalPages:
+    """The pages of a parent who signs in."""
+
+    def __init__(self, services: Services, browser: BrowserSession, forms: FormGuard) -> None:
+        self._services = services
+        self._parents = services.parents
+        self._cookie = browser.name + "-parent"
+        self._browser, self._forms = browser, forms
+
+    def mount(self, bp: Blueprint) -> None:
+        bp.add_url_rule("/parent/", view_func=self.home, methods=["GET"])
+        bp.add_url_rule("/parent/", view_func=self.act, methods=["POST"])
+        bp.add_url_rule("/parent/sign-in/<link>", view_func=self.opened, methods=["GET"])
+        bp.add_url_rule("/parent/sign-in/<link>", view_func=self.sign_in, methods=["POST"])
+        bp.add_url_rule("/parent/withdraw/<record>", view_func=self.ask_withdraw, methods=["GET"])
+        bp.add_url_rule("/parent/erase/<record>", view_func=self.ask_erase, methods=["GET"])
+        bp.add_url_rule("/parent/withdraw/<record>", view_func=self.withdraw, methods=["POST"])
+        bp.add_url_rule("/parent/erase/<record>", view_func=self.erase, methods=["POST"])
+
+    def _signed_in(self) -> Parent | None:
+        return self._parents.find_parent(request.cookies.get(self._cookie))
+
+    def home(self) -> ResponseReturnValue:
+        parent = self._signed_in()
         if parent is None:
-            return _sign_in("sent" if "sent" in request.args else "ask")
-        return _portal(parent, request.args.get("done"))
+            return self._sign_in("sent" if "sent" in request.args else "ask")
+        return self._portal(parent, request.args.get("done"))
 
-    @bp.post("/parent/")
-    def act() -> ResponseReturnValue:
+    def act(self) -> ResponseReturnValue:
         fields = read_form()
-        forms.check()
-        parent = _signed_in()
+        self._forms.check()
+        parent = self._signed_in()
         if parent is None:
-            return _send_link(fields)
+            return self._send_link(fields)
         for wish in ("withdraw", "erase"):
             if wish in fields:
-                record = parents.consent_of(parent, fields[wish]).consent.id
+                record = self._parents.consent_of(parent, fields[wish]).consent.id
                 return redirect(f"/parent/{wish}/{record}", 303)
         if "export" in fields:
-            return _download(parents.export(parent, fields["export"]), fields["export"])
+            return _download(self._parents.export(parent, fields["export"]), fields["export"])
         if "sign_out" in fields:
-            parents.sign_out(request.cookies.get(cookie, ""))
+            self._parents.sign_out(request.cookies.get(self._cookie, ""))
             gone = redirect("/parent/", 303)
-            gone.delete_cookie(cookie, path="/", secure=cookie.startswith("__Host-"), httponly=True)
+            gone.delete_cookie(
+                self._cookie, path="/", secure=self._cookie.startswith("__Host-"), httponly=True
+            )
             return gone
         return redirect("/parent/", 303)
 
-    def _send_link(fields: dict[str, str]) -> ResponseReturnValue:
+    def _send_link(self, fields: dict[str, str]) -> ResponseReturnValue:
         try:
             address = read_email(fields, "email")
         except FieldErrors as error:
             words = error_words(error.reasons)
-            return _sign_in("ask", errors=words, value=fields.get("email", "")[:254]), 422
-        parents.send_link(address, locale=page_language(), browser=browser.current())
+            return self._sign_in("ask", errors=words, value=fields.get("email", "")[:254]), 422
+        self._parents.send_link(address, locale=page_language(), browser=self._browser.current())
         return redirect("/parent/?sent=1", 303)
 
-    @bp.get("/parent/sign-in/<link>")
-    def opened(link: str) -> ResponseReturnValue:
-        parents.check_link(link)
-        host = urlsplit(services.settings.public_url).netloc
-        return page("parent_opened", csrf=forms.token(link), host=host)
+    def opened(self, link: str) -> ResponseReturnValue:
+        self._parents.check_link(link)
+        host = urlsplit(self._services.settings.public_url).netloc
+        return page("parent_opened", csrf=self._forms.token(link), host=host)
 
-    @bp.post("/parent/sign-in/<link>")
-    def sign_in(link: str) -> ResponseReturnValue:
+    def sign_in(self, link: str) -> ResponseReturnValue:
         read_form()
-        forms.check(link)
-        secret = parents.sign_in(link)
+        self._forms.check(link)
+        secret = self._parents.sign_in(link)
         answer = redirect("/parent/", 303)
-        browser.set_cookie(answer, cookie, secret, max_age=int(SESSION_FOR.total_seconds()))
+        self._browser.set_cookie(
+            answer, self._cookie, secret, max_age=int(SESSION_FOR.total_seconds())
+        )
         return answer
 
-    @bp.get("/parent/withdraw/<record>")
-    def ask_withdraw(record: str) -> ResponseReturnValue:
-        return _confirm_page("withdraw_confirm", record)
+    def ask_withdraw(self, record: str) -> ResponseReturnValue:
+        return self._confirm_page("withdraw_confirm", record)
 
-    @bp.get("/parent/erase/<record>")
-    def ask_erase(record: str) -> ResponseReturnValue:
-        return _confirm_page("erase_confirm", record)
+    def ask_erase(self, record: str) -> ResponseReturnValue:
+        return self._confirm_page("erase_confirm", record)
 
-    @bp.post("/parent/withdraw/<record>")
-    def withdraw(record: str) -> ResponseReturnValue:
-        return _confirmed("withdrawn", record)
+    def withdraw(self, record: str) -> ResponseReturnValue:
+        return self._confirmed("withdrawn", record)
 
-    @bp.post("/parent/erase/<record>")
-    def erase(record: str) -> ResponseReturnValue:
-        return _confirmed("erased", record)
+    def erase(self, record: str) -> ResponseReturnValue:
+        return self._confirmed("erased", record)
 
-    def _confirmed(what: str, record: str) -> ResponseReturnValue:
+    def _confirmed(self, what: str, record: str) -> ResponseReturnValue:
         read_form()
-        forms.check()
-        parent = _signed_in()
+        self._forms.check()
+        parent = self._signed_in()
         if parent is None:
             return redirect("/parent/", 303)
         if what == "withdrawn":
-            parents.withdraw(parent, record)
+            self._parents.withdraw(parent, record)
         else:
-            parents.erase(parent, record)
+            self._parents.erase(parent, record)
         return redirect(f"/parent/?done={what}", 303)
 
     # -- pages -----------------------------------------------------------------------------------
 
-    def _sign_in(state: str, *, errors: dict[str, str] | None = None, value: str = "") -> str:
+    def _sign_in(self, state: str, *, errors: dict[str, str] | None = None, value: str = "") -> str:
         minutes = int(SIGN_IN_LINK_FOR.total_seconds() // 60)
         return page(
             "parent_sign_in",
-            csrf=forms.token(),
+            csrf=self._forms.token(),
             state=state,
             minutes=minutes,
             value=value,
             errors=errors,
         )
 
-    def _confirm_page(name: str, record: str) -> ResponseReturnValue:
-        parent = _signed_in()
+    def _confirm_page(self, name: str, record: str) -> ResponseReturnValue:
+        parent = self._signed_in()
         if parent is None:
             return redirect("/parent/", 303)
-        seen = parents.consent_of(parent, record)
+        seen = self._parents.consent_of(parent, record)
         return page(
             name,
             language=parent.locale,
             operator=seen.operator,
             client=seen.client,
-            csrf=forms.token(),
+            csrf=self._forms.token(),
             record=record,
             account_made_on=_made_on(seen, parent),
             allowed=titles(seen.operator, seen.consent.granted),
             back_url="/parent/",
         )
 
-    def _portal(parent: Parent, done: str | None) -> str:
-        portal = parents.portal(parent)
+    def _portal(self, parent: Parent, done: str | None) -> str:
+        portal = self._parents.portal(parent)
         children: dict[str, list[ParentConsent]] = defaultdict(list)
         for seen in portal.consents:
             children[seen.consent.subject_id].append(seen)
         return page(
             "parent_portal",
             language=parent.locale,
-            csrf=forms.token(),
-            children=[_child(group, parent, portal.history) for group in children.values()],
+            csrf=self._forms.token(),
+            children=[self._child(group, parent, portal.history) for group in children.values()],
             notice=done if done in {"withdrawn", "erased"} else None,
             sign_out_url="/parent/",
         )
 
     def _child(
-        group: list[ParentConsent], parent: Parent, history: tuple[Fact, ...]
+        self, group: list[ParentConsent], parent: Parent, history: tuple[Fact, ...]
     ) -> dict[str, Any]:
         first = group[0]
         records = {seen.consent.id for seen in group}
@@ -191,8 +207,6 @@ def parents_blueprint(services: Services, browser: BrowserSession, forms: FormGu
                 for f in told
             ],
         }
-
-    return bp
 
 
 def _record(seen: ParentConsent, parent: Parent) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Problem to status, in one table; the unknown says nothing. JSON for programs, a page for people."""
+"""Problem to status, in one table; the unknown says nothing.
+
+JSON for programs, a page for people.
+"""
 
 from __future__ import annotations
 
@@ -62,6 +65,11 @@ _KINDS: Final = {
     Problem.UNAVAILABLE: "unavailable",
 }
 """Which words of the error page a problem gets."""
+_LINKS: Final = {
+    "/parent/request/": "request",
+    "/parent/sign-in/": "sign_in",
+    "/parent/confirm/": "confirm",
+}
 _RETRY_AFTER_S: Final = 5
 _PROGRAMS: Final = (
     "/oauth/",
@@ -125,7 +133,8 @@ def _http(error: HTTPException) -> ResponseReturnValue:
 
 
 def _unknown(error: Exception) -> ResponseReturnValue:
-    # The message of a strange exception may hold what a person typed: the type and place are enough.
+    # The message of a strange exception may hold what a person typed: the type and place are
+    # enough.
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -138,7 +147,9 @@ def _answer(code: Problem, status: int, detail: str | None) -> Response:
     if request.path.startswith(_PROGRAMS) or request.accept_mimetypes.best == "application/json":
         return problem(code, detail, status=status)
     if code is Problem.LINK_EXPIRED:
-        return make_response(page("link_expired"), status)
+        kind = next((k for path, k in _LINKS.items() if request.path.startswith(path)), "unknown")
+        sign_in = "/parent/" if kind == "sign_in" else None
+        return make_response(page("link_expired", kind=kind, sign_in_url=sign_in), status)
     text = page(
         "error",
         kind=_KINDS.get(code, "internal"),

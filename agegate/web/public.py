@@ -6,12 +6,12 @@ from flask import Blueprint, abort, jsonify
 from flask.typing import ResponseReturnValue
 
 from agegate.bootstrap import Services, is_ready
-from agegate.domain.consent import PENDING_FOR
-from agegate.domain.operators import Operator
+from agegate.domain.online_notices import online_notice, require_complete
 from agegate.domain.records import OperatorEntry
+from agegate.domain.words import language_of
 from agegate.services.screening import BROWSER_REMEMBERS_FOR
 from agegate.web.rendering import page, page_language
-from agegate.web.words import day_in_words, translator
+from agegate.web.words import day_in_words
 
 
 def public_blueprint(services: Services) -> Blueprint:
@@ -28,15 +28,18 @@ def public_blueprint(services: Services) -> Blueprint:
             entry = r.find(OperatorEntry, operator_id)
         if entry is None:
             abort(404)
-        operator = entry.operator
+        notice = online_notice(
+            entry.operator,
+            language=language_of(page_language()),
+            portal_url=f"{services.settings.public_url}/parent/",
+            memory_hours=int(BROWSER_REMEMBERS_FOR.total_seconds() // 3600),
+        )
+        require_complete(notice)
         return page(
             "online_notice",
-            operator=operator,
-            apps=[client.display_name for client in operator.clients],
-            purposes=_purposes(operator),
-            can_publish=False,
-            cookie_hours=int(BROWSER_REMEMBERS_FOR.total_seconds() // 3600),
-            keep_days=PENDING_FOR.days,
+            operator=entry.operator,
+            title=notice.title,
+            sections=notice.sections,
             updated_on=day_in_words(entry.applied_at, page_language()),
             parent_url="/parent/",
         )
@@ -53,28 +56,3 @@ def public_blueprint(services: Services) -> Blueprint:
 
     return bp
 
-
-def _purposes(operator: Operator) -> list[dict[str, object]]:
-    t = translator(page_language())
-    return [
-        {
-            "id": p.id,
-            "title": p.title,
-            "kind": p.kind.value,
-            "core": p.core,
-            "data": p.data,
-            "use": p.use,
-            "retention": t("common.days", count=p.retention_days),
-            "recipients": [
-                {
-                    "name": r.name,
-                    "category": r.category,
-                    "aims": ", ".join(t(f"aim.{aim.value}") for aim in r.aims),
-                    "role": r.role.value,
-                    "integral_reason": r.integral_reason if r.integral else None,
-                }
-                for r in operator.recipients_of(p)
-            ],
-        }
-        for p in operator.purposes
-    ]

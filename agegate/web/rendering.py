@@ -56,7 +56,10 @@ def page(
     errors: dict[str, str] | None = None,
     **context: Any,
 ) -> str:
-    """One template with all that `base.html` asks for. Names of templates are those of `data-page`."""
+    """One template with all that `base.html` asks for.
+
+    Names of templates are those of `data-page`.
+    """
     lang = page_language(language)
     return render_template(
         f"{name}.html",
@@ -90,7 +93,10 @@ _ERROR_WORDS: Final[dict[str, dict[str, str]]] = {
 def error_words(
     reasons: dict[str, str], *, language: str | None = None, titles: dict[str, str] | None = None
 ) -> dict[str, str]:
-    """Reason codes of fields as sentences. `titles` names the purposes for `purpose.<id>` fields."""
+    """Reason codes of fields as sentences.
+
+    `titles` names the purposes for `purpose.<id>` fields.
+    """
     t = translator(page_language(language))
     words: dict[str, str] = {}
     for field, reason in reasons.items():

@@ -1,4 +1,7 @@
-"""The pages of a visit from an app: one address for every step, so that no address tells what an answer led to."""
+"""The pages of a visit from an app.
+
+One address for every step, so that no address tells what an answer led to.
+"""
 
 from __future__ import annotations
 
@@ -25,62 +28,83 @@ REFRESH_S = 15
 
 def screening_blueprint(services: Services, browser: BrowserSession, forms: FormGuard) -> Blueprint:
     bp = Blueprint("screening", __name__)
-    screening, asking = services.screening, services.asking
+    VisitPages(services, browser, forms).mount(bp)
+    return bp
 
-    @bp.get("/flow/<flow_id>")
-    def show(flow_id: str) -> ResponseReturnValue:
-        view = screening.look(flow_id, browser=browser.current())
+
+class VisitPages:
+    """One address for every step of a visit."""
+
+    def __init__(self, services: Services, browser: BrowserSession, forms: FormGuard) -> None:
+        self._services = services
+        self._screening, self._asking = services.screening, services.asking
+        self._browser, self._forms = browser, forms
+
+    def mount(self, bp: Blueprint) -> None:
+        bp.add_url_rule("/flow/<flow_id>", view_func=self.show, methods=["GET"])
+        bp.add_url_rule("/flow/<flow_id>", view_func=self.act, methods=["POST"])
+        bp.register_error_handler(TooManyRequestsError, self._too_many)
+
+    def show(self, flow_id: str) -> ResponseReturnValue:
+        view = self._screening.look(flow_id, browser=self._browser.current())
         _begin_page(view)
+        if request.method == "HEAD":
+            # A waiting page asks this way whether to look again; it must not mint a code.
+            waiting = view.step is NextStep.CONSENT_PENDING
+            return "", 200, {"X-Agegate-Waiting": "1" if waiting else "0"}
         if view.step is NextStep.FINISH:
-            return _finish(flow_id)
+            return self._finish(flow_id)
         if view.step is NextStep.CONSENT_PENDING and "other" not in request.args:
-            return _pending(view)
-        return _render(view)
+            return self._pending(view)
+        return self._render(view)
 
-    @bp.post("/flow/<flow_id>")
-    def act(flow_id: str) -> ResponseReturnValue:
-        view = screening.look(flow_id, browser=browser.current())
+    def act(self, flow_id: str) -> ResponseReturnValue:
+        view = self._screening.look(flow_id, browser=self._browser.current())
         _begin_page(view)
         fields = read_form()
-        forms.check()
+        self._forms.check()
         try:
-            return _act(view, fields)
+            return self._act(view, fields)
         except FieldErrors as error:
-            view = screening.look(flow_id, browser=browser.current())
-            return _render(view, error=error, typed=fields.get("parent_email", "")), 422
+            view = self._screening.look(flow_id, browser=self._browser.current())
+            return self._render(view, error=error, typed=fields.get("parent_email", "")), 422
         except ConflictError:
             # Another click was first: what it led to is shown.
-            return _again(flow_id)
+            return self._again(flow_id)
 
-    def _act(view: FlowView, fields: dict[str, str]) -> ResponseReturnValue:
-        flow_id, here = view.flow.id, browser.current()
+    def _act(self, view: FlowView, fields: dict[str, str]) -> ResponseReturnValue:
+        flow_id, here = view.flow.id, self._browser.current()
         match view.step:
             case NextStep.AGE_SCREEN:
-                screening.answer_age(flow_id, fields, browser=here)
+                self._screening.answer_age(flow_id, fields, browser=here)
             case NextStep.PARENT_CONTACT:
-                asking.ask(flow_id, read_email(fields, "parent_email"), browser=here)
+                self._asking.ask(flow_id, read_email(fields, "parent_email"), browser=here)
             case NextStep.CONSENT_PENDING if "continue_limited" in fields:
-                return _finish(flow_id, limited=True)
+                return self._finish(flow_id, limited=True)
             case NextStep.CONSENT_PENDING if "change_contact" in fields:
                 return redirect(f"/flow/{flow_id}?other=1", 303)
             case NextStep.CONSENT_PENDING if "resend" in fields:
-                asking.resend(flow_id, browser=here)
+                self._asking.resend(flow_id, browser=here)
                 return redirect(f"/flow/{flow_id}?sent=1", 303)
             case NextStep.CONSENT_PENDING if "parent_email" in fields:
-                asking.change_contact(flow_id, read_email(fields, "parent_email"), browser=here)
+                self._asking.change_contact(
+                    flow_id, read_email(fields, "parent_email"), browser=here
+                )
             case _:
                 pass
-        return _again(flow_id)
+        return self._again(flow_id)
 
-    def _again(flow_id: str) -> ResponseReturnValue:
+    def _again(self, flow_id: str) -> ResponseReturnValue:
         return redirect(f"/flow/{flow_id}", 303)
 
-    def _finish(flow_id: str, *, limited: bool = False) -> ResponseReturnValue:
-        flow, code = screening.finish(flow_id, browser=browser.current(), limited=limited)
-        return redirect(client_answer(flow, services.settings.public_url, code=code), 303)
+    def _finish(self, flow_id: str, *, limited: bool = False) -> ResponseReturnValue:
+        flow, code = self._screening.finish(
+            flow_id, browser=self._browser.current(), limited=limited
+        )
+        return redirect(client_answer(flow, self._services.settings.public_url, code=code), 303)
 
-    def _render(view: FlowView, *, error: FieldErrors | None = None, typed: str = "") -> str:
-        shared = _shared(view, forms)
+    def _render(self, view: FlowView, *, error: FieldErrors | None = None, typed: str = "") -> str:
+        shared = _shared(view, self._forms)
         errors = error_words(error.reasons, language=view.flow.locale) if error else None
         match view.step:
             case NextStep.AGE_SCREEN:
@@ -88,7 +112,9 @@ def screening_blueprint(services: Services, browser: BrowserSession, forms: Form
                     "age_screen", errors=errors, needs_day="birth_day" in view.fields, **shared
                 )
             case NextStep.BLOCKED:
-                back = client_answer(view.flow, services.settings.public_url, error="access_denied")
+                back = client_answer(
+                    view.flow, self._services.settings.public_url, error="access_denied"
+                )
                 return page("age_result", outcome="blocked", return_url=back, **shared)
             case _:
                 return page(
@@ -101,10 +127,10 @@ def screening_blueprint(services: Services, browser: BrowserSession, forms: Form
                     **shared,
                 )
 
-    def _pending(view: FlowView) -> str:
-        waiting = asking.waiting(view.flow.id, browser=browser.current())
+    def _pending(self, view: FlowView) -> str:
+        waiting = self._asking.waiting(view.flow.id, browser=self._browser.current())
         language = view.flow.locale
-        now = services.core.now()
+        now = self._services.core.now()
         left = waiting.may_resend_at - now if waiting else timedelta(0)
         sent_at = waiting.sent_at if waiting else None
         return page(
@@ -121,11 +147,10 @@ def screening_blueprint(services: Services, browser: BrowserSession, forms: Form
             code=None,
             code_url=None,
             refresh_s=REFRESH_S,
-            **_shared(view, forms),
+            **_shared(view, self._forms),
         )
 
-    @bp.errorhandler(TooManyRequestsError)
-    def _too_many(error: TooManyRequestsError) -> ResponseReturnValue:
+    def _too_many(self, error: TooManyRequestsError) -> ResponseReturnValue:
         words = span_in_words(timedelta(seconds=error.retry_after_s), g.get("language", "en"))
         text = page(
             "error",
@@ -135,8 +160,6 @@ def screening_blueprint(services: Services, browser: BrowserSession, forms: Form
             home_url=request.path,
         )
         return text, 429, {"Retry-After": str(error.retry_after_s)}
-
-    return bp
 
 
 def client_answer(flow: Flow, issuer: str, **parameters: str) -> str:

@@ -1,4 +1,7 @@
-"""What stands around every answer: request id, headers, the browser's session, and proof that a form is ours."""
+"""What stands around every answer.
+
+Request id, headers, the browser's session, and proof that a form is ours.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, request
 from itsdangerous import BadSignature, URLSafeSerializer
+from werkzeug.wrappers import Response as BaseResponse
 
 from agegate.domain.errors import InvalidRequestError
 from agegate.domain.ids import Digest, digest
@@ -28,11 +32,15 @@ COOKIE_FREE: Final = (
 
 
 class BrowserSession:
-    """A random id in a signed cookie; we know it only as a hash. It holds nothing else (law: no birth date)."""
+    """A random id in a signed cookie; we know it only as a hash. It holds nothing else (law.
+
+    No birth date).
+    """
 
     def __init__(self, settings: Settings, key: bytes) -> None:
         self._secure = settings.public_url.startswith("https://")
-        # `__Host-` binds the cookie to this host over TLS; on loopback without TLS browsers refuse that name.
+        # `__Host-` binds the cookie to this host over TLS; on loopback without TLS browsers
+        # refuse that name.
         self.name = "__Host-agegate" if self._secure else "agegate"
         self._signer: URLSafeSerializer = URLSafeSerializer(key, salt="agegate.browser")
 
@@ -49,7 +57,7 @@ class BrowserSession:
         if secret is not None:
             self.set_cookie(response, self.name, self._signer.dumps(secret), max_age=_REMEMBERED_S)
 
-    def set_cookie(self, response: Response, name: str, value: str, *, max_age: int) -> None:
+    def set_cookie(self, response: BaseResponse, name: str, value: str, *, max_age: int) -> None:
         response.set_cookie(
             name,
             value,
@@ -78,7 +86,10 @@ class BrowserSession:
 
 
 class FormGuard:
-    """A token in each form, bound to the browser session, or to the link where there may be no cookie."""
+    """A token in each form, bound to the browser session.
+
+    Or to the link where there may be no cookie.
+    """
 
     def __init__(self, key: bytes, browser: BrowserSession) -> None:
         self._key = key
@@ -128,8 +139,11 @@ def install(app: Flask, settings: Settings, browser: BrowserSession) -> None:
 
 
 def content_policy(form_targets: tuple[str, ...]) -> str:
-    """Everything from here or not at all. `form_targets` are origins a form's answer may redirect to: Chromium
-    holds redirects after a form to `form-action` too."""
+    """Everything from here or not at all.
+
+    `form_targets` are origins a form's answer may redirect to: Chromium
+    holds redirects after a form to `form-action` too.
+    """
     targets = " ".join(("'self'", *form_targets))
     return (
         "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 from agegate.wire.tiers import AgeTier, AssuranceLevel, ConsentState, MethodClass
 
-
 E = TypeVar("E", bound=StrEnum)
 T = TypeVar("T", str, int)
 
@@ -72,7 +71,10 @@ class ConsentClaim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgeClaims:
-    """The `age_*`, `acr`, `amr`, `jurisdiction` and `consent` claims, alike in every token and answer."""
+    """The `age_*`, `acr`, `amr`, `jurisdiction` and `consent` claims.
+
+    Alike in every token and answer.
+    """
 
     age_tier: AgeTier
     lower: int | None

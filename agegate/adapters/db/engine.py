@@ -1,4 +1,7 @@
-"""Engines for SQLite (WAL, embedded) and PostgreSQL (production): time limits, and what must be safe."""
+"""Engines for SQLite (WAL, embedded) and PostgreSQL (production).
+
+Time limits, and what must be safe.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,9 @@ def open_engine(url: str, *, autocommit: bool) -> Engine:
                 },
             )
         case other:
-            raise ConfigurationError(f"AGEGATE_DATABASE_URL: {other} is not supported; use sqlite or postgresql")
+            raise ConfigurationError(
+                f"AGEGATE_DATABASE_URL: {other} is not supported; use sqlite or postgresql"
+            )
 
 
 def _sqlite(path: str, *, autocommit: bool) -> Engine:
@@ -55,9 +60,16 @@ def _sqlite(path: str, *, autocommit: bool) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _set_up(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # We say BEGIN ourselves: the driver's is too late for writers.
+        connection.isolation_level = (
+            None  # We say BEGIN ourselves: the driver's is too late for writers.
+        )
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", "foreign_keys=ON"):
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "secure_delete=ON",
+            "foreign_keys=ON",
+        ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

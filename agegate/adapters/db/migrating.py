@@ -9,9 +9,10 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from agegate.adapters.db.engine import open_engine
-from agegate.domain.errors import ConfigurationError
+from agegate.domain.errors import ConfigurationError, UnavailableError
 
 _LOCK = 0x6D696772  # one migration at a time, whoever starts it
 
@@ -36,17 +37,22 @@ def head() -> str | None:
 
 
 def current(url: str) -> str | None:
-    """The revision a database is at; None for an empty one."""
+    """The revision a database is at; None for an empty one. Raises `UnavailableError`."""
     engine = open_engine(url, autocommit=True)
     try:
         with engine.connect() as connection:
             return MigrationContext.configure(connection).get_current_revision()
+    except SQLAlchemyError:
+        raise UnavailableError("the database can't be reached") from None
     finally:
         engine.dispose()
 
 
 def migrate(url: str, *, to: str = "head") -> None:
-    """Upgrade to `to`, with a lock so that two at once do not meet, and short waits for locks of others."""
+    """Upgrade to `to`, with a lock so that two at once do not meet.
+
+    And short waits for locks of others.
+    """
     engine = open_engine(url, autocommit=False)
     config = configuration()
     try:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from agegate.adapters.codec import bare, dumps, from_plain, hints
-from agegate.adapters.db.tables import TABLE_OF, is_nested, is_sealed
+from agegate.adapters.db.tables import TABLE_OF, is_mapping, is_nested, is_sealed
 from agegate.services.ports import Sealer
 
 T = TypeVar("T")
@@ -17,7 +17,10 @@ T = TypeVar("T")
 
 @lru_cache(maxsize=4096)
 def _nested(kind: Any, text: str) -> Any:
-    """Values are immutable, so equal text may share one object: an operator is parsed once, not per request."""
+    """Values are immutable, so equal text may share one object.
+
+    An operator is parsed once, not per request.
+    """
     return from_plain(kind, json.loads(text))
 
 
@@ -56,6 +59,8 @@ class RowMapper(Generic[T]):
                 lambda v, id_: self._sealer.seal(v.value.encode(), context=place + id_),
                 lambda v, id_: kind(self._sealer.open(bytes(v), context=place + id_).decode()),
             )
+        if is_mapping(hint):  # A dict could be changed by whoever holds it, so each reader gets its own.
+            return (lambda v, _: dumps(v)), (lambda v, _: from_plain(kind, json.loads(v)))
         if is_nested(hint):
             return (lambda v, _: dumps(v)), (lambda v, _: _nested(kind, v))
         if isinstance(kind, type) and issubclass(kind, StrEnum):

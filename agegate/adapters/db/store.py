@@ -1,4 +1,7 @@
-"""The store over SQLAlchemy Core: look-ups without a transaction, changes in one, facts numbered afterwards."""
+"""The store over SQLAlchemy Core.
+
+Look-ups without a transaction, changes in one, facts numbered afterwards.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ from agegate.services.ports import Clock, NewId, Reader, Sealer, UnitOfWork
 
 T = TypeVar("T")
 
-INTEGRATOR_LOCK = 0x61676567  # any constant of ours; PostgreSQL's advisory locks share one number space
+INTEGRATOR_LOCK = (
+    0x61676567  # any constant of ours; PostgreSQL's advisory locks share one number space
+)
 Mappers = dict[type[Any], RowMapper[Any]]
 
 
@@ -59,7 +64,9 @@ class SqlReader:
         columns = mapper.table.c
         query = select(mapper.table)
         for name, value in equals.items():
-            query = query.where(columns[name].is_(None) if value is None else columns[name] == value)
+            query = query.where(
+                columns[name].is_(None) if value is None else columns[name] == value
+            )
         if upto is not None:
             query = query.where(columns[upto[0]] <= upto[1])
         if past is not None:

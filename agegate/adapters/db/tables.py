@@ -7,6 +7,7 @@ holds the two against each other.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import is_dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -102,6 +103,10 @@ metadata = MetaData(
 
 def is_sealed(hint: Any) -> bool:
     return bare(hint) in {EmailAddress, SealedText}
+
+
+def is_mapping(hint: Any) -> bool:
+    return get_origin(bare(hint)) is Mapping
 
 
 def is_nested(hint: Any) -> bool:

@@ -1,4 +1,7 @@
-"""The neutral age screen (16 CFR 312.2, mixed audience): month and year, freely typed, no hint of the right answer."""
+"""The neutral age screen (16 CFR 312.2, mixed audience).
+
+Month and year, freely typed, no hint of the right answer.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""E-mail plus (16 CFR 312.5(b)(2)(viii)): only where nothing is disclosed, and never without its second step."""
+"""E-mail plus (16 CFR 312.5(b)(2)(viii)).
+
+Only where nothing is disclosed, and never without its second step.
+"""
 
 from __future__ import annotations
 

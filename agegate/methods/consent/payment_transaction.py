@@ -1,4 +1,6 @@
-"""A payment (16 CFR 312.5(b)(2)(ii)): a transaction by card or other online payment system that notifies
+"""A payment (16 CFR 312.5(b)(2)(ii)).
+
+A transaction by card or other online payment system that notifies
 the primary account holder of each transaction. A card number alone proves nothing; prepaid and gift
 cards are refused, since a child may hold one.
 """

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import agegate
+from agegate.domain.online_notices import online_notice
+from tests.factories import an_operator
 
 WEB = Path(agegate.__file__).parent / "web"
 LANGUAGES = ("en", "es")
@@ -94,6 +96,7 @@ class Section:
     heading: str
     paragraphs: tuple[str, ...] = ()
     items: tuple[str, ...] = ()
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,6 +363,12 @@ def _parent_pages(lang: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield "parent_receipt", "granted", receipt
     refused = {"state": "denied", "allowed": [], "refused": [p.title for p in purposes]}
     yield "parent_receipt", "denied", receipt | refused | {"until": None, "withdraw_url": None}
+    for ended in ("withdrawn", "stale", "replaced"):
+        yield (
+            "parent_receipt",
+            ended,
+            receipt | {"state": ended, "until": None, "withdraw_url": None},
+        )
     yield "not_my_child", "plain", {}
     nobody = {"client": None, "operator": None}
     yield "parent_sign_in", "ask", nobody | {"state": "ask", "minutes": 15, "value": ""}
@@ -387,20 +396,15 @@ def _other_pages(lang: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
         again = SOON[lang] if kind == "too_many" else None
         known = {"kind": kind, "request_id": "rq_4f1c9a", "retry_after": again, "home_url": "/"}
         yield "error", kind, nobody | known
+    written = online_notice(an_operator(), language="es" if lang == "es" else "en")
     notice = {
         "client": None,
-        "apps": ["StoryBuddy", "StoryBuddy Junior"],
-        "purposes": (Purpose(), RESEARCH, ALONE),
-        "can_publish": False,
-        "cookie_hours": 24,
-        "keep_days": 14,
+        "title": written.title,
+        "sections": written.sections,
         "updated_on": DAY[lang],
         "parent_url": "/parent/",
     }
     yield "online_notice", "plain", notice
-    host = Recipient("Cloudy Hosting", "hosting", None, "running the app", "service_provider")
-    helped = (Purpose(recipients=(Recipient(), host)), ALONE)
-    yield "online_notice", "public", notice | {"can_publish": True, "purposes": helped}
     yield "sandbox_payment", "plain", {"sandbox": True, "amount": "$0.50"}
     letter = Letter(
         "2",

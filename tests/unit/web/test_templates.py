@@ -184,7 +184,9 @@ def test_every_message_is_used_by_a_page_or_an_error() -> None:
     spare = {
         key
         for key in set(catalogue("en")) - asked
+        # words that a view puts into a value
         if key.split(".")[0] not in {"errors", "method", "state", "history"}
+        and key != "common.days"
     }
     assert spare == set()
 
@@ -521,23 +523,12 @@ def test_law_40_the_notice_page_shows_every_section_as_written(sample: Sample) -
 
 
 @pytest.mark.parametrize("sample", every_page("online_notice"))
-def test_law_48_the_online_notice_names_operator_and_recipients(sample: Sample) -> None:
-    text = page_of(sample).all("main")[0].text()
-    operator = sample.context["operator"]
-    for words in (operator.legal_name, operator.address, operator.phone, operator.email):
-        assert words in text
-    for purpose in sample.context["purposes"]:
-        assert purpose.retention in text
-        for recipient in purpose.recipients:
-            assert recipient.name in text
-            assert recipient.category in text
-
-
-def test_law_17_the_online_notice_describes_the_age_screens_cookie() -> None:
-    notice = next(sample for sample in ALL if sample.name == "online_notice")
-    text = page_of(notice).text()
-    assert "cookie remembers for 24 hours" in text
-    assert "no date of birth" in text
+def test_law_48_the_online_notice_shows_every_sentence_of_the_domains(sample: Sample) -> None:
+    # Addresses become links, which splits the words around them: only the letters count.
+    text = "".join(page_of(sample).all("main")[0].text().split())
+    for section in sample.context["sections"]:
+        for words in (section.heading, *section.paragraphs, *section.items):
+            assert "".join(words.split()) in text
 
 
 CONTROLS = {

@@ -1,0 +1,109 @@
+"""Who is calling.
+
+Registered clients and services, by Authlib's registry of authentication methods.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+
+from authlib.oauth2.rfc6749 import ClientMixin
+from authlib.oauth2.rfc6749.errors import InvalidClientError
+
+from agegate.bootstrap import Services
+from agegate.domain.ids import ClientId, OperatorId, digest
+from agegate.domain.operators import AuthMethod, Client, Service
+from agegate.domain.records import Credential
+
+_CLIENT_GRANTS = frozenset({"authorization_code", "refresh_token"})
+_SERVICE_GRANTS = frozenset({"client_credentials"})
+
+
+@dataclass(frozen=True, slots=True)
+class Caller(ClientMixin):  # type: ignore[misc]  # Authlib has no types.
+    """A client or a service as Authlib's grants want to see it."""
+
+    id: ClientId
+    operator_id: OperatorId
+    auth_method: AuthMethod
+    client: Client | None
+    service: Service | None
+
+    def get_client_id(self) -> str:
+        return self.id
+
+    def get_default_redirect_uri(self) -> None:
+        """There is none: RFC 9700, 2.1 wants it sent and compared."""
+
+    def get_allowed_scope(self, scope: str) -> str:
+        return scope
+
+    def check_redirect_uri(self, redirect_uri: str) -> bool:
+        return self.client is not None and redirect_uri in self.client.redirect_uris
+
+    def check_client_secret(self, client_secret: str) -> bool:  # noqa: ARG002 - judged in `authenticate`
+        return False
+
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:  # noqa: ARG002 - one method everywhere
+        return method == self.auth_method.value
+
+    def check_response_type(self, response_type: str) -> bool:
+        return response_type == "code" and self.client is not None
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        return grant_type in (_CLIENT_GRANTS if self.client else _SERVICE_GRANTS)
+
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        """The resources whose tokens it may ask about."""
+        if self.service is not None:
+            return (self.service.resource,)
+        return ()
+
+
+def find_caller(services: Services, client_id: str) -> tuple[Caller, Credential] | None:
+    with services.core.store.read() as r:
+        credential = r.find(Credential, client_id)
+        if credential is None:
+            return None
+        registered = services.core.find_registration(r, client_id)
+        if registered is not None:
+            client = registered.client
+            return (
+                Caller(client.id, credential.operator_id, client.auth_method, client, None),
+                credential,
+            )
+        found = services.core.find_service(r, client_id)
+        if found is None:
+            return None
+        service = found[1]
+        return Caller(
+            service.id, credential.operator_id, service.auth_method, None, service
+        ), credential
+
+
+def authenticate(
+    services: Services, client_id: str, secret: str | None, method: str, *, public_ok: bool
+) -> Caller:
+    """The caller, if the one registered method and its secret are right.
+
+    One answer for every failure.
+
+    Raises Authlib's `InvalidClientError`.
+    """
+    found = find_caller(services, client_id) if client_id.isascii() else None
+    given = digest(secret or "")
+    stored = found[1].secret_hash if found else None
+    # Always one comparison, so that an unknown client takes as long as a wrong secret.
+    right = hmac.compare_digest(stored or digest("nobody"), given)
+    if found is None or found[0].auth_method.value != method:
+        raise InvalidClientError(status_code=401, description="client authentication failed")
+    caller = found[0]
+    if caller.auth_method is AuthMethod.NONE:
+        if not public_ok:
+            raise InvalidClientError(status_code=401, description="client authentication failed")
+        return caller
+    if stored is None or not right:
+        raise InvalidClientError(status_code=401, description="client authentication failed")
+    return caller
