@@ -46,7 +46,7 @@ class Report:
     """Facts that are stored and not numbered yet."""
     checkpoints: int
     unproven: int
-    """Checkpoints whose key the ledger names and nobody publishes any more: compared, not proven."""
+    """Checkpoints whose key nobody publishes any more: compared, not proven."""
     problems: tuple[str, ...]
 
     @property

@@ -1,10 +1,11 @@
 """The ledger outside the database: an export to verify offline, and the proof of one record.
 
-An export is JSON lines, each with a `type`: one `ledger` line, then every `entry`, every `checkpoint`
-and one `jwks` line. A proof is one JSON object: the facts of a record, the leaves of all entries from
-the first of them up to a signed checkpoint, and the head before them. Recomputing the chain over
-those leaves shows that the facts stand under the checkpoint's head. It grows with the ledger; a
-Merkle tree over the same leaves would make it short, and the leaves are already of its form.
+An export is JSON lines, each with a `type`: one line that says what it is, then every `entry`,
+every `checkpoint` and one `jwks` line. A proof is one JSON object: the facts of a record, the
+leaves of all entries from the first of them up to a signed checkpoint, and the head before them.
+Recomputing the chain over those leaves shows that the facts stand under the checkpoint's head. It
+grows with the ledger; a Merkle tree over the same leaves would make it short, and the leaves
+already have its form.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from agegate.domain.errors import InvalidRequestError
 from agegate.domain.ids import ClientId, Digest, FactId, OperatorId, RecordId
@@ -27,6 +28,7 @@ PROOF_NOTE: Final = (
     "compare the last head with the checkpoint's. It is not a Merkle inclusion proof."
 )
 
+T = TypeVar("T", bound=str)
 Jwks = Mapping[str, Any]
 VerifyWith = Callable[[str, Jwks], dict[str, Any] | None]
 """The claims of a checkpoint's JWS if a key of the JWK set signed it, else None."""
@@ -111,7 +113,7 @@ def _report(
 def proof_of(
     record: str, entries: Sequence[Fact], previous: Digest, checkpoint: Checkpoint, jwks: Jwks
 ) -> dict[str, Any]:
-    """`entries` are all from the record's first fact up to the checkpoint's size; `previous` the head before."""
+    """`entries` are all from the record's first fact on; `previous` is the head before them."""
     heads = {entry.seq: entry.head for entry in entries}
     first = entries[0].seq or 1
     return {
@@ -158,11 +160,8 @@ def _first_strange(
     for fact in facts:
         seq = fact.seq or 0
         inside = start < seq <= start + len(leaves)
-        if (
-            not inside
-            or fact.record != record
-            or leaves[seq - start - 1] != leaf_hash(fact.canonical())
-        ):
+        leaf = leaf_hash(fact.canonical())
+        if not inside or fact.record != record or leaves[seq - start - 1] != leaf:
             return Break(seq=seq, reason="changed")
     return None
 
@@ -184,9 +183,9 @@ def fact_from_json(raw: Mapping[str, Any]) -> Fact:
         id=FactId(raw["id"]),
         kind=FactKind(raw["kind"]),
         at=datetime.fromisoformat(raw["at"]),
-        operator_id=_maybe(raw["operator"]) and OperatorId(raw["operator"]),
-        client_id=_maybe(raw["client"]) and ClientId(raw["client"]),
-        record=_maybe(raw["record"]) and RecordId(raw["record"]),
+        operator_id=_maybe(raw["operator"], OperatorId),
+        client_id=_maybe(raw["client"], ClientId),
+        record=_maybe(raw["record"], RecordId),
         data={k: tuple(v) if isinstance(v, list) else v for k, v in raw["data"].items()},
         seq=raw["number"],
         leaf=Digest(raw["leaf"]),
@@ -216,10 +215,10 @@ def checkpoint_from_json(raw: Mapping[str, Any]) -> Checkpoint:
     )
 
 
-def _maybe(value: object) -> str | None:
+def _maybe(value: object, name: Callable[[str], T]) -> T | None:
     if value is not None and not isinstance(value, str):
         raise TypeError
-    return value or None
+    return None if value is None else name(value)
 
 
 def _ids(keys: Jwks) -> set[str]:

@@ -65,7 +65,7 @@ class LedgerService:
         return made
 
     def verify(self) -> Report:
-        """Walk every entry, then hold checkpoints and consents against what was walked. Changes nothing."""
+        """Walk every entry, then hold checkpoints and consents against it. Changes nothing."""
         with self._core.store.read() as r:
             # Before the entries: one that is signed meanwhile must not look like a cut tail.
             checkpoints = r.select(Checkpoint, order="size")

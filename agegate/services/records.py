@@ -91,7 +91,7 @@ class RecordService:
         return self._sign(parts)
 
     def receipt_for(self, record_id: str) -> str:
-        """The same for a parent; whoever calls has made sure that it is theirs. Raises `NotFoundError`."""
+        """The same for a parent; the caller made sure that it is theirs. Raises `NotFoundError`."""
         with self._core.store.read() as r:
             parts = self._parts(r, record_id, None)
         return self._sign(parts)
@@ -120,7 +120,7 @@ class RecordService:
         if not 1 <= limit <= MOST_EVENTS:
             raise InvalidRequestError(f"limit is a number from 1 to {MOST_EVENTS}")
         cursor = _parse_cursor(after)
-        # Events are numbered after their transaction; without this a reader would wait for the worker.
+        # Events are numbered after their transaction; nobody shall wait for the worker to do it.
         self._core.store.integrate()
         with self._core.store.read() as r:
             events = r.select(
