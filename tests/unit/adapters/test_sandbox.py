@@ -15,6 +15,7 @@ from agegate.adapters.ids import new_id
 from agegate.adapters.mail.memory import MemoryMailer
 from agegate.adapters.memory import MemoryStore
 from agegate.adapters.sandbox import (
+    Sandbox,
     SandboxClock,
     SandboxGateway,
     SandboxMailer,
@@ -35,7 +36,7 @@ from agegate.domain.errors import (
 from agegate.domain.people import EmailAddress
 from agegate.domain.records import SandboxLetter, SandboxSetting
 from agegate.methods.consent.payment_transaction import Funding, PaymentStatus
-from agegate.services.ports import Clock, MailError, Reader, Rendered, Store
+from agegate.services.ports import Clock, Mailer, MailError, Reader, Rendered, Store
 from tests.factories import NOON
 
 METHOD = "payment_transaction"
@@ -357,7 +358,7 @@ def a_rendered(text: str = "Hello") -> Rendered:
     return Rendered(subject="A subject", text=text, html=f"<p>{text}</p>")
 
 
-def send(mailer: SandboxMailer, text: str = "Hello", *, now: datetime = NOON) -> None:
+def send(mailer: Mailer, text: str = "Hello", *, now: datetime = NOON) -> None:
     mailer.send(
         a_rendered(text),
         to=EmailAddress("jo@home.example"),
@@ -448,3 +449,55 @@ class TestLetters:
     )
     def test_links_are_found_in_order_and_once(self, text: str, links: list[str]) -> None:
         assert links_in(text) == links
+
+
+class TestSandbox:
+    @pytest.fixture
+    def sandbox(self, store: MemoryStore) -> Sandbox:
+        clock = attached(store, Ticks())
+        return Sandbox(store, clock, public_url="http://127.0.0.1:8000", new_id=new_id)
+
+    @pytest.mark.parametrize("outcome", ["pass", "fail", "inconclusive", "error", "wait"])
+    @pytest.mark.parametrize("method", ["payment_transaction", "fmvpi", "facial_estimation"])
+    def test_every_outcome_of_every_method_can_be_set(
+        self, sandbox: Sandbox, store: MemoryStore, method: str, outcome: str
+    ) -> None:
+        sandbox.set_outcome(method, outcome)
+        assert taken(store, method) == outcome
+
+    @pytest.mark.parametrize(
+        ("method", "outcome"),
+        [
+            ("payment_transaction", ""),
+            ("payment_transaction", "PASS"),
+            ("payment_transaction", "passed"),
+            ("", "pass"),
+            ("clock", "pass"),
+            ("payment_transaction/../clock", "pass"),
+        ],
+    )
+    def test_what_there_is_not_is_refused_and_nothing_is_set(
+        self, sandbox: Sandbox, store: MemoryStore, method: str, outcome: str
+    ) -> None:
+        with pytest.raises(InvalidRequestError):
+            sandbox.set_outcome(method, outcome)
+        with store.read() as r:
+            assert r.select(SandboxSetting) == []
+
+    def test_a_person_may_choose_on_the_payment_page(self, sandbox: Sandbox) -> None:
+        id_ = sandbox.gateway.start(reference="pr_1", locale="en", return_url=RETURN_URL).id
+        with pytest.raises(InvalidRequestError):
+            sandbox.choose_payment(id_, "")
+        assert sandbox.choose_payment(id_, "pass").is_settled
+        assert sandbox.payment(id_).status is PaymentStatus.PAID
+
+    def test_its_letters_are_those_its_mailer_sent(self, sandbox: Sandbox) -> None:
+        inner = MemoryMailer()
+        send(sandbox.mailer(inner))
+        send(sandbox.mailer(None))
+        assert [letter["to"] for letter in sandbox.letters()] == ["jo@home.example"] * 2
+        assert len(inner.letters) == 1
+
+    def test_its_clock_is_the_one_that_is_set(self, sandbox: Sandbox) -> None:
+        sandbox.set_clock(NOON + timedelta(days=1))
+        assert sandbox.clock() == NOON + timedelta(days=1)
