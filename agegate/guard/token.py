@@ -96,11 +96,14 @@ class StatusList:
     ttl: float
     over_at: float
 
+    def covers(self, idx: int) -> bool:
+        return idx < 8 * len(self.bits)
+
     def is_set(self, idx: int) -> bool:
         """Whether the bit at `idx` is set. Raises `IssuerInvalidError` beyond the list's end."""
-        place, bit = divmod(idx, 8)
-        if place >= len(self.bits):
+        if not self.covers(idx):
             raise IssuerInvalidError
+        place, bit = divmod(idx, 8)
         return bool(self.bits[place] >> bit & 1)
 
 

@@ -18,7 +18,7 @@ from agegate.guard.errors import (
 )
 from agegate.guard.token import StatusList, parse_status_list, parse_status_token, verify_signature
 
-MAX_LISTS: Final = 64
+MAX_LISTS: Final = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ class Statuses:
         held = self._lists.get(ref.uri)
         if held is None or not self._is_young(held, held.fresh_s, now=now):
             return False
-        return not held.list.is_set(ref.idx)
+        return held.list.covers(ref.idx) and not held.list.is_set(ref.idx)
 
     def _is_young(self, held: _Held, limit_s: float, *, now: float) -> bool:
         return 0 <= now - held.at <= limit_s and now < held.list.over_at

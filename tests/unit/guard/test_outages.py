@@ -541,3 +541,17 @@ def test_what_the_guard_keeps_is_bounded(
         # Twice: what was dropped is verified anew, with the same answer.
         assert [_code(small, token) for _ in range(2)] == ["ok", "ok"]
         assert _code(guard, token) == "ok"
+
+
+def test_a_list_that_shrank_is_a_refusal_each_time_and_logged(
+    guard: Guard, mint: TokenMint, clock: MovableClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    mint.token()
+    tokens = [mint.token() for _ in range(9)]
+    guard.check(tokens[-1], purposes=["ai_chat"])
+    short = {"bits": 1, "lst": _zip(bytes(1))}
+    mint.faults[STATUS_PATH] = (200, mint.status_list(status_list=short).encode())
+    clock.advance(16)
+    caplog.clear()
+    assert [_code(guard, tokens[-1]) for _ in range(3)] == ["issuer_invalid"] * 3
+    assert len(caplog.records) == 3
