@@ -20,7 +20,7 @@ _LONGEST_TOKEN: Final = 16_384
 _FRESH_S: Final = 5.0
 
 
-def new_signing_key(*, state: KeyState, clock: Clock) -> SigningKey:
+def new_signing_key(state: KeyState, *, clock: Clock) -> SigningKey:
     """A fresh P-256 key; its id is the RFC 7638 thumbprint."""
     key = ECKey.generate_key("P-256", private=True)
     kid = key.thumbprint()

@@ -257,7 +257,7 @@ class RequestPages:
         )
 
     def _here(self, link: str) -> str:
-        return f"{home}/parent/request/{link}"
+        return f"{self._home}/parent/request/{link}"
 
 
 def _begin_page(view: RequestView) -> RequestView:

@@ -71,6 +71,9 @@ class PortalPages:
 
     def home(self) -> ResponseReturnValue:
         parent = self._signed_in()
+        if parent is None and request.args.get("done") == "erased":
+            # With the last child's data the parent's own is gone too, and with it the sign-in.
+            return page("parent_portal", csrf="", children=[], notice="erased", sign_out_url=None)
         if parent is None:
             return self._sign_in("sent" if "sent" in request.args else "ask")
         return self._portal(parent, request.args.get("done"))

@@ -55,4 +55,3 @@ def public_blueprint(services: Services) -> Blueprint:
         return jsonify(status="ok" if fine else "not ready", checks=checks), 200 if fine else 503
 
     return bp
-
