@@ -286,6 +286,16 @@ class TestWhatStripeSays:
         stripe.charge(session.id)["receipt_number"] = "1"
         assert gateway.outcome(session.id).notifies_holder
 
+    def test_law_30_where_nobody_tells_the_time_no_receipt_is_waited_for(
+        self, stripe: FakeStripe, gateway: StripeGateway
+    ) -> None:
+        session = start(gateway)
+        stripe.pay(session.id, receipt=False, ago_s=0)
+        stripe.tells_time = False
+        found = gateway.outcome(session.id)
+        assert found.status is PaymentStatus.PAID
+        assert not found.notifies_holder
+
     @pytest.mark.parametrize(
         ("name", "value"), [("captured", False), ("paid", False), ("status", "pending")]
     )

@@ -72,6 +72,8 @@ class FakeStripe:
     sessions: dict[str, dict[str, Any]] = field(default_factory=dict)
     refunds: dict[str, dict[str, Any]] = field(default_factory=dict)
     forgets_keys: bool = False
+    tells_time: bool = True
+    """Whether answers carry a `Date`."""
     _answers: dict[str, tuple[dict[str, str], dict[str, Any]]] = field(default_factory=dict)
     _fault: _Fault | None = None
     _server: ThreadingHTTPServer | None = None
@@ -301,7 +303,9 @@ class _Handler(BaseHTTPRequestHandler):
         )
         status, body, headers = self.fake.answer(request)
         try:
-            self.send_response(status)
+            self.send_response_only(status)
+            if self.fake.tells_time:
+                self.send_header("Date", self.date_time_string())
             for name, value in headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Type", "application/json")
