@@ -177,7 +177,11 @@ def _consent_methods(
     if pretend is not None:
         methods.append(PaymentTransaction(pretend.gateway))
     elif settings.stripe_api_key:
-        gateway = StripeGateway(settings.stripe_api_key, api_base=settings.stripe_api_base or None)
+        gateway = StripeGateway(
+            settings.stripe_api_key,
+            api_base=settings.stripe_api_base or None,
+            accept_test_payments=not settings.is_production,
+        )
         methods.append(PaymentTransaction(gateway))
     return {method.key: method for method in methods}
 

@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 
 from agegate.bootstrap import Services
 from agegate.domain.consent import Stage
-from agegate.domain.errors import FieldErrors, NotAllowedNowError, VendorError
+from agegate.domain.errors import FieldErrors, LinkExpiredError, NotAllowedNowError, VendorError
 from agegate.domain.operators import Operator, Purpose
 from agegate.services.consent import ParentStep, RequestView
 from agegate.services.letters import titles
@@ -20,6 +20,7 @@ from agegate.web.rendering import error_words, page, page_language
 from agegate.web.security import BrowserSession, FormGuard, origin_of
 from agegate.web.words import day_in_words, span_in_words, translator
 
+_BACK_WITHIN_S: Final = 60 * 60 * 2
 _MINUTES = {"email_plus": 1, "payment_transaction": 2}
 _INCONCLUSIVE = frozenset({"prepaid_not_accepted", "holder_not_notified"})
 
@@ -38,6 +39,7 @@ class RequestPages:
         self._consent = services.consent
         self._home = services.settings.public_url
         self._browser, self._forms = browser, forms
+        self._cookie = browser.name + "-request"
 
     def mount(self, bp: Blueprint) -> None:
         bp.add_url_rule("/parent/request/<link>", view_func=self.show, methods=["GET"])
@@ -49,6 +51,7 @@ class RequestPages:
             "/parent/request/<link>/withdraw", view_func=self.withdraw, methods=["POST"]
         )
         bp.add_url_rule("/parent/request/<link>/receipt", view_func=self.receipt, methods=["GET"])
+        bp.add_url_rule("/parent/back", view_func=self.back, methods=["GET"])
         bp.add_url_rule("/parent/confirm/<link>", view_func=self.show_confirm, methods=["GET"])
         bp.add_url_rule("/parent/confirm/<link>", view_func=self.confirm, methods=["POST"])
 
@@ -82,7 +85,9 @@ class RequestPages:
                 self._consent.another_method(link)
             case ParentStep.PROOF:
                 return self._after_proof(
-                    self._consent.answer_proof(link, fields, return_url=self._here(link)),
+                    self._consent.answer_proof(
+                        link, fields, return_url=f"{self._home}/parent/back"
+                    ),
                     link,
                     view,
                 )
@@ -103,10 +108,12 @@ class RequestPages:
         key = fields.get("method", "")
         if not key:
             raise FieldErrors({"method": "missing"})
-        after = self._consent.choose(link, key, return_url=self._here(link))
+        after = self._consent.choose(link, key, return_url=f"{self._home}/parent/back")
         if after.failed is not None:
             return self._after_proof(after, link, view)
-        return redirect(f"/parent/request/{link}", 303)
+        answer = redirect(f"/parent/request/{link}", 303)
+        self._browser.set_cookie(answer, self._cookie, link, max_age=_BACK_WITHIN_S)
+        return answer
 
     def _after_proof(
         self, after: RequestView, link: str, before: RequestView
@@ -256,8 +263,12 @@ class RequestPages:
             **_shared(view, self._forms, link),
         )
 
-    def _here(self, link: str) -> str:
-        return f"{self._home}/parent/request/{link}"
+    def back(self) -> ResponseReturnValue:
+        """Where a vendor sends the parent back to: no vendor learns a link that can act for a parent."""
+        link = request.cookies.get(self._cookie)
+        if link is None:
+            raise LinkExpiredError("this browser has no open request")
+        return redirect(f"/parent/request/{link}", 303)
 
 
 def _begin_page(view: RequestView) -> RequestView:
