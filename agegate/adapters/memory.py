@@ -101,6 +101,8 @@ class MemoryUnitOfWork(MemoryReader):
         return after  # type: ignore[no-any-return]  # The type of `thing`, one version on.
 
     def delete(self, kind: type[Any], id_: str) -> None:
+        if kind is Fact and id_ in self._tables[kind]:
+            raise ConflictError("facts are append-only")
         self._tables[kind].pop(id_, None)
 
     def record(self, change: Change[T], *, new: bool = False) -> T:
@@ -145,6 +147,7 @@ class MemoryStore:
     def __init__(self, *, clock: Clock, new_id: NewId) -> None:
         self._tables: Tables = {kind: {} for kind in TABLES}
         self._lock = threading.RLock()
+        self._commits = 0
         self._clock = clock
         self._new_id = new_id
 
@@ -161,6 +164,7 @@ class MemoryStore:
 
     def integrate(self, *, limit: int = 1000) -> int:
         with self._lock:
+            self._commits += 1
             tables = _copy(self._tables)
             facts: dict[str, Fact] = tables[Fact]
             done = [f for f in facts.values() if f.seq is not None]
@@ -187,6 +191,9 @@ class MemoryStore:
     def entries(self, *, past: int = 0, limit: int = 1000) -> Sequence[Fact]:
         with self.read() as r:
             return r.select(Fact, order="seq", past=("seq", past), limit=limit)
+
+    def stamp(self) -> str:
+        return str(self._commits)
 
     def ready(self) -> None:
         """Memory is always ready."""

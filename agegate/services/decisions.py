@@ -112,6 +112,10 @@ class DecisionService:
         """One answer, about clients of this operator only."""
         return self.evaluate_many(operator_id, [question])[0]
 
+    def log(self, decision: Decision) -> None:
+        """The line for an answer that is given once more."""
+        _log(decision, self._core.rulebook.version)
+
     def evaluate_many(
         self,
         operator_id: OperatorId,

@@ -104,6 +104,13 @@ class Store(Protocol):
         """Numbered facts in order."""
         ...
 
+    def stamp(self) -> str:
+        """A name for what the database holds, cheaper to get than any look-up.
+
+        Two equal ones, taken by one process, mean that nothing was committed between them.
+        """
+        ...
+
     def ready(self) -> None:
         """Raises `ConfigurationError` when the database is away or its schema is not ours."""
         ...

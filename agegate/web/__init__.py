@@ -12,6 +12,7 @@ from agegate.web import problems, security
 from agegate.web.access import Access, register
 from agegate.web.api import api_blueprint
 from agegate.web.consent import consent_blueprint
+from agegate.web.hot import HotAnswers
 from agegate.web.oauth import oauth_blueprint
 from agegate.web.parents import parents_blueprint
 from agegate.web.public import public_blueprint
@@ -48,6 +49,11 @@ def create_app(services: Services) -> Flask:
     if services.sandbox is not None:
         register(app, sandbox_blueprint(services), Access.SANDBOX)
 
+    app.wsgi_app = HotAnswers(  # type: ignore[assignment]  # Flask's own way to add middleware.
+        app.wsgi_app,
+        stamp=services.core.store.stamp,
+        now=lambda: services.core.now().timestamp(),
+    )
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         # Never X-Forwarded-Host: every address we write comes from AGEGATE_PUBLIC_URL.

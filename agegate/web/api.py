@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -15,7 +16,7 @@ from agegate.bootstrap import Services
 from agegate.domain.consent_record import PATH as SCHEMA_PATH
 from agegate.domain.errors import InvalidRequestError
 from agegate.services.records import EVENTS_AT_ONCE, MOST_EVENTS
-from agegate.web import access
+from agegate.web import access, hot
 from agegate.web.api_access import RefusedCaller, require_service
 from agegate.web.api_models import EvaluationRequest, EvaluationsRequest
 from agegate.web.openapi import OPEN_TO_ALL, openapi_document
@@ -53,7 +54,9 @@ def api_blueprint(services: Services) -> Blueprint:
     @bp.post(EVALUATION)
     def evaluation() -> ResponseReturnValue:
         question = _body(EvaluationRequest).question()
-        return jsonify(decisions.evaluate(g.operator_id, question).to_json())
+        decision = decisions.evaluate(g.operator_id, question)
+        hot.keep(again=partial(decisions.log, decision))
+        return jsonify(decision.to_json())
 
     @bp.post(EVALUATIONS)
     def evaluations() -> ResponseReturnValue:

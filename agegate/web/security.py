@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from typing import Final
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, request
@@ -107,18 +109,16 @@ class FormGuard:
 
 
 def install(app: Flask, settings: Settings, browser: BrowserSession) -> None:
-    own_host = urlsplit(settings.public_url).netloc
-
     @app.before_request
     def _begin() -> None:
-        given = request.headers.get("X-Request-ID", "")
-        fine = given.isascii() and given.isprintable() and 0 < len(given) <= _LONGEST_ID
-        g.request_id = given if fine else secrets.token_hex(8)
+        g.request_id = request_id(request.environ)
 
     @app.after_request
     def _finish(response: Response) -> Response:
         headers = response.headers
         headers["X-Request-ID"] = g.get("request_id", "")
+        if "hot" in g and response.status_code == HTTPStatus.OK:
+            request.environ["agegate.hot"] = g.hot
         headers["X-Content-Type-Options"] = "nosniff"
         headers["Referrer-Policy"] = "no-referrer"
         headers.setdefault("Cache-Control", "no-store")
@@ -135,7 +135,12 @@ def install(app: Flask, settings: Settings, browser: BrowserSession) -> None:
             browser.write(response)
         return response
 
-    app.config["OWN_HOST"] = own_host
+
+def request_id(environ: Mapping[str, Any]) -> str:
+    """The caller's own id where it is a plain one, else a fresh one."""
+    given = str(environ.get("HTTP_X_REQUEST_ID", ""))
+    fine = given.isascii() and given.isprintable() and 0 < len(given) <= _LONGEST_ID
+    return given if fine else secrets.token_hex(8)
 
 
 def content_policy(form_targets: tuple[str, ...]) -> str:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from agegate.adapters.db.engine import open_engine
 from agegate.adapters.db.rows import RowMapper
+from agegate.adapters.db.stamps import Stamps
 from agegate.adapters.db.tables import TABLE_OF
 from agegate.domain.change import Change, NewFact
 from agegate.domain.errors import ConflictError, NotFoundError, UnavailableError
@@ -151,6 +152,7 @@ class SqlStore:
     def __init__(self, url: str, *, sealer: Sealer, clock: Clock, new_id: NewId) -> None:
         self._writer = open_engine(url, autocommit=False)
         self._reader = open_engine(url, autocommit=True)
+        self._stamps = Stamps(self._reader)
         self._clock = clock
         self._new_id = new_id
         self._mappers: Mappers = {kind: RowMapper(kind, sealer) for kind in TABLE_OF}
@@ -194,11 +196,16 @@ class SqlStore:
         with self.read() as r:
             return r.select(Fact, order="seq", past=("seq", past), limit=limit)
 
+    def stamp(self) -> str:
+        with _translated():
+            return self._stamps.current()
+
     def ready(self) -> None:
         with _translated(), self._reader.connect() as connection:
             connection.execute(text("SELECT 1"))
 
     def close(self) -> None:
+        self._stamps.close()
         self._writer.dispose()
         self._reader.dispose()
 

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from agegate.bootstrap import Services
 from agegate.services.status import TTL_S
+from agegate.web import hot
 from agegate.web.oauth.authorize import authorize as begin
 from agegate.web.oauth.metadata import server_metadata
 from agegate.web.oauth.server import Server
@@ -34,7 +35,11 @@ def oauth_blueprint(app: Flask, services: Services, browser: BrowserSession) -> 
 
     @bp.post(scopes.INTROSPECT)
     def introspect() -> ResponseReturnValue:
-        return make_response(server.create_endpoint_response("introspection"))
+        answer = make_response(server.create_endpoint_response("introspection"))
+        claims = answer.get_json(silent=True) or {}
+        ends = [claims.get("exp"), claims.get("consent", {}).get("until")]
+        hot.keep(until=min((float(end) for end in ends if end), default=None))
+        return answer
 
     @bp.post(scopes.REVOKE)
     def revoke() -> ResponseReturnValue:
