@@ -186,8 +186,9 @@ def _write(path: Path, lines: Iterable[str]) -> int:
     part = path.with_name(path.name + ".part")
     count = 0
     with part.open("w", encoding="utf-8") as stream:
-        for count, line in enumerate(lines, 1):
+        for line in lines:
             stream.write(line)
+            count += 1
     part.replace(path)
     return count
 
