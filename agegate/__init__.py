@@ -1,1 +1,4 @@
-"""Age assurance, parental consent and signed age-tier tokens; `agegate.guard` is the client half."""
+"""Age assurance, parental consent and signed age-tier tokens.
+
+`agegate.guard` is the client half.
+"""

@@ -96,7 +96,8 @@ def check_schema(settings: Settings) -> None:
         migrate(settings.database)
         return
     raise ConfigurationError(
-        f"the database is at schema {current or 'none'}, this version needs {head}: run `agegate migrate`"
+        f"the database is at schema {current or 'none'}, this version needs {head}: "
+        "run `agegate migrate`"
     )
 
 

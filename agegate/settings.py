@@ -54,7 +54,8 @@ class Settings:
     database_url: str = field(
         default="",
         metadata=_doc(
-            "`sqlite:////absolute/path.db` or `postgresql://…`. Default: `agegate.db` in the data folder."
+            "`sqlite:////absolute/path.db` or `postgresql://…`. "
+            "Default: `agegate.db` in the data folder."
         ),
     )
     data_dir: str = field(

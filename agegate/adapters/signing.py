@@ -17,6 +17,7 @@ from agegate.services.ports import Clock, Store
 
 ALGORITHM: Final = "ES256"
 _LONGEST_TOKEN: Final = 16_384
+_DOTS: Final = 2
 _FRESH_S: Final = 5.0
 
 
@@ -57,7 +58,7 @@ class StoredKeySigner:
         raise UnavailableError("there is no active signing key")
 
     def verify(self, token: str, *, typ: str) -> dict[str, Any] | None:
-        if len(token) > _LONGEST_TOKEN or token.count(".") != 2 or not token.isascii():
+        if len(token) > _LONGEST_TOKEN or token.count(".") != _DOTS or not token.isascii():
             return None
         try:
             header = jws.extract_compact(token.encode()).headers()

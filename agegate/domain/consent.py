@@ -205,9 +205,8 @@ class Consent:
         """Take one separate answer per purpose (16 CFR 312.5(a)(2)).
 
         `answers` maps `PurposeId` to `grant` or `refuse`; a missing one is an error, never a yes
-        or a no.
-        `purposes` are the declared ones behind `self.purposes`. Refusing a core purpose, or every purpose,
-        is a refusal of the whole. Raises `FieldErrors`.
+        or a no. `purposes` are the declared ones behind `self.purposes`. Refusing a core purpose,
+        or every purpose, is a refusal of the whole. Raises `FieldErrors`.
         """
         self._require_open(now)
         if self.stage is not Stage.PROVED or self.evidence is None:
@@ -227,14 +226,15 @@ class Consent:
         core_refused = any(asked[id_].core for id_ in no)
         uses_anything = any(asked[id_].kind is PurposeKind.COLLECT_USE for id_ in yes)
         facts: dict[str, FactValue] = {"granted": yes, "refused": no}
-        decided = replace(self, decided_at=now, refused=no, parent_id=parent)
-        if core_refused or not (yes or self.carried) or not (uses_anything or self.carried):
-            after = decided._next(stage=Stage.DENIED, ended_at=now, granted=())
+        answered = {"decided_at": now, "refused": no, "parent_id": parent}
+        if core_refused or not (uses_anything or self.carried):
+            after = self._next(**answered, stage=Stage.DENIED, ended_at=now, granted=())
             return self._change(after, FactKind.CONSENT_DENIED, **facts)
         if self.evidence.confirmation_needed:
-            after = decided._next(stage=Stage.DECIDED, granted=yes)
+            after = self._next(**answered, stage=Stage.DECIDED, granted=yes)
             return self._change(after, FactKind.CONSENT_DECIDED, **facts)
-        return self._change(decided._grant(yes, now=now), FactKind.CONSENT_GRANTED, **facts)
+        after = self._grant(yes, now=now, **answered)
+        return self._change(after, FactKind.CONSENT_GRANTED, **facts)
 
     def confirm(self, *, now: datetime) -> Change[Consent]:
         """The second step of `email_plus` or `text_plus` (16 CFR 312.5(b)(2)(viii), (ix)).
@@ -298,8 +298,9 @@ class Consent:
         if now >= self.expires_at:
             raise LinkExpiredError("this request has run out")
 
-    def _grant(self, yes: tuple[PurposeId, ...], *, now: datetime) -> Consent:
+    def _grant(self, yes: tuple[PurposeId, ...], *, now: datetime, **more: object) -> Consent:
         return self._next(
+            **more,
             stage=Stage.GRANTED,
             granted=(*self.carried, *yes),
             granted_at=now,

@@ -114,7 +114,7 @@ class AskingService:
         with self._core.store.write() as uow:
             view, consent = self._pending(uow, flow_id, browser)
             self._limit(uow, browser, address)
-            forget_contact(uow, self._core, consent)
+            forget_contact(uow, consent)
             self._add_contact(uow, consent.id, address, browser)
             self._post(uow, view, consent, address)
             uow.commit()

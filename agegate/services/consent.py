@@ -108,7 +108,7 @@ class ConsentService:
             view = self._view(uow, consent)
             if consent.stage.is_open:
                 consent = self._core.record(uow, consent.refuse("not_my_child", now=uow.now))
-                forget_contact(uow, self._core, consent)
+                forget_contact(uow, consent)
                 uow.commit()
             return replace(view, consent=consent, step=ParentStep.OUTCOME)
 
@@ -182,7 +182,7 @@ class ConsentService:
             change = consent.decide(answers, view.purposes, parent=parent.id, now=uow.now)
             consent = self._core.record(uow, change)
             if consent.stage is Stage.DENIED:
-                forget_contact(uow, self._core, consent)
+                forget_contact(uow, consent)
             else:
                 if not known:
                     uow.add(parent)
@@ -324,7 +324,7 @@ def withdraw_consent(uow: UnitOfWork, core: Core, consent: Consent) -> Consent:
     if parent is not None:
         post_withdrawal(uow, core, registered, after, to=parent.address)
     if consent.stage is Stage.DECIDED:
-        forget_contact(uow, core, after)
+        forget_contact(uow, after)
     return after
 
 

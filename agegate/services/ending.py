@@ -7,17 +7,13 @@ from agegate.domain.consent import Consent
 from agegate.domain.ledger import FactKind
 from agegate.domain.outgoing import Delivery, Outgoing, OutgoingKind
 from agegate.domain.people import Contact, Link, ProofRun
-from agegate.services.core import Core
 from agegate.services.ports import UnitOfWork
 
 _ASKING = frozenset({OutgoingKind.DIRECT_NOTICE, OutgoingKind.CONFIRMATION})
 
 
-def forget_contact(uow: UnitOfWork, core: Core, consent: Consent) -> None:
-    """Delete the address a child gave.
-
-    With its links and the letters that have not left (16 CFR 312.5(c)(1)).
-    """
+def forget_contact(uow: UnitOfWork, consent: Consent) -> None:
+    """Delete the address a child gave, its links and letters not yet sent (16 CFR 312.5(c)(1))."""
     uow.delete(ProofRun, consent.id)
     for link in uow.select(Link, target=consent.id):
         uow.delete(Link, link.id)

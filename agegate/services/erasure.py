@@ -17,9 +17,12 @@ def erase_by_sub(core: Core, sub: str, *, client_id: str | None = None) -> int:
     A parent who gave consent gets a letter about it. Returns how many accounts were deleted. Raises
     `NotFoundError` when there is none.
     """
-    where = {"sub": sub} if client_id is None else {"sub": sub, "client_id": client_id}
     with core.store.write() as uow:
-        subjects = uow.select(Subject, **where)
+        subjects = [
+            subject
+            for subject in uow.select(Subject, sub=sub)
+            if client_id in {None, subject.client_id}
+        ]
         if not subjects:
             raise NotFoundError("no subject has this sub" + (" at this client" * bool(client_id)))
         for subject in subjects:

@@ -61,7 +61,8 @@ class KeyService:
             if published < PUBLISH_BEFORE_USE and not at_once:
                 minutes = int((PUBLISH_BEFORE_USE - published).total_seconds() // 60) + 1
                 raise NotAllowedNowError(
-                    f"the next key has not been published long enough; wait {minutes} min or use --now"
+                    "the next key has not been published long enough; "
+                    f"wait {minutes} min or use --now"
                 )
             for key in keys:
                 if key.state is KeyState.ACTIVE:

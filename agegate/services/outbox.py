@@ -123,4 +123,4 @@ class OutboxService:
             )
         )
         ended = self._core.record(uow, consent.revoke("undeliverable", now=uow.now))
-        forget_contact(uow, self._core, ended)
+        forget_contact(uow, ended)

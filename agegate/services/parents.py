@@ -263,4 +263,4 @@ def erase_subject(
 def _end(uow: UnitOfWork, core: Core, consent: Consent) -> None:
     if consent.stage.is_open or consent.stage in {Stage.GRANTED, Stage.STALE}:
         core.record(uow, consent.revoke("erased", now=uow.now))
-    forget_contact(uow, core, consent)
+    forget_contact(uow, consent)

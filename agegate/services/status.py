@@ -20,6 +20,7 @@ from agegate.wire.scopes import STATUS_LIST, TOKEN_TYPE_STATUS_LIST
 TTL_S: Final = 15
 """How long a verifier may trust a list: the longest that a withdrawal stays unseen offline."""
 _REBUILD_S: Final = 1.0
+_MOST_LISTS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ class StatusService:
             return known.token
         with self._lock:
             token = self._build(list_id, int(now))
-            if len(self._lists) > 1000:
+            if len(self._lists) > _MOST_LISTS:
                 self._lists.clear()
             self._lists[list_id] = StatusList(token=token, built_at=now)
             return token

@@ -77,7 +77,7 @@ class SweepService:
     def _lapse(self, uow: UnitOfWork, consent: Consent) -> None:
         after = self._core.record(uow, consent.lapse(now=uow.now))
         spend_tokens(uow, after)
-        forget_contact(uow, self._core, after)
+        forget_contact(uow, after)
 
     def _outdated(self) -> list[RecordId]:
         with self._core.store.read() as r:

@@ -39,7 +39,8 @@ from agegate.wire.tiers import AgeTier
 
 STATUS_PLACES: Final = 1 << 17
 """Bits in one status list: a token hides among 131,072 places."""
-_FULL: Final = STATUS_PLACES // 2
+_UNLUCKY: Final = 8
+_DOTS: Final = 2
 INACTIVE: Final[dict[str, Any]] = {"active": False}
 
 
@@ -421,11 +422,11 @@ class TokenService:
             IssuedToken, order="list_id", descending=True, past=("list_id", 0), limit=1
         )
         list_id = (newest[0].list_id or 1) if newest else 1
-        for attempt in range(24):
+        for attempt in range(3 * _UNLUCKY):
             idx = secrets.randbelow(STATUS_PLACES)
             if not uow.select(IssuedToken, slot=f"{list_id}:{idx}", limit=1):
                 return list_id, idx
-            if attempt > 8:  # so many taken places in a row: more than half are gone
+            if attempt > _UNLUCKY:  # so many taken places in a row: more than half are gone
                 list_id += 1
         raise ConflictError("no free place in the status list")
 
@@ -509,7 +510,7 @@ def granted_scope(wanted: str | None) -> str:
 
 
 def _is_jwt(token: str) -> bool:
-    return token.count(".") == 2
+    return token.count(".") == _DOTS
 
 
 def _is_younger(now: AgeTier, then: AgeTier | None) -> bool:

@@ -264,7 +264,10 @@ class RequestPages:
         )
 
     def back(self) -> ResponseReturnValue:
-        """Where a vendor sends the parent back to: no vendor learns a link that can act for a parent."""
+        """Where a vendor sends the parent back to.
+
+        No vendor learns a link that can act for a parent.
+        """
         link = request.cookies.get(self._cookie)
         if link is None:
             raise LinkExpiredError("this browser has no open request")

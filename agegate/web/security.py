@@ -151,8 +151,8 @@ def content_policy(form_targets: tuple[str, ...]) -> str:
     """
     targets = " ".join(("'self'", *form_targets))
     return (
-        "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
-        f"form-action {targets}; frame-ancestors 'none'; base-uri 'none'"
+        "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; "
+        f"connect-src 'self'; form-action {targets}; frame-ancestors 'none'; base-uri 'none'"
     )
 
 
