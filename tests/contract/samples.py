@@ -44,7 +44,8 @@ def full(kind: type[T], **overrides: Any) -> T:
 def bare(kind: type[T], **overrides: Any) -> T:
     """Every field that may be None is None, every tuple and mapping empty."""
     made = {n: _least(h, n) for n, h in _hints(kind).items() if n != "version"}
-    return kind(**{**made, "id": f"{name_of(kind)}_{number()}", **overrides})
+    unique = {n: v for n, v in _unique(kind).items() if made[n] is not None}
+    return kind(**{**made, **unique, **overrides})
 
 
 def sealed_fields(kind: type[Any]) -> tuple[str, ...]:
@@ -84,6 +85,10 @@ def _bare(hint: Any) -> tuple[Any, bool]:
             return hint, optional
 
 
+def _is_nested(kind: Any) -> bool:
+    return is_dataclass(kind) and kind not in SEALED
+
+
 def _value(hint: Any, name: str) -> Any:
     kind, _ = _bare(hint)
     origin = get_origin(kind)
@@ -99,7 +104,7 @@ def _value(hint: Any, name: str) -> Any:
         }
     if issubclass(kind, StrEnum):
         return list(kind)[-1]
-    if is_dataclass(kind) and kind not in SEALED:
+    if _is_nested(kind):
         return kind(**{n: _value(h, n) for n, h in _hints(kind).items()})
     plain: dict[Any, Any] = {
         bool: True,
@@ -122,7 +127,7 @@ def _least(hint: Any, name: str) -> Any:
         return ()
     if origin is not None:
         return {}
-    if is_dataclass(kind) and kind not in SEALED:
+    if _is_nested(kind):
         return kind(**{n: _least(h, n) for n, h in _hints(kind).items()})
     plain: dict[Any, Any] = {
         bool: False,
@@ -156,7 +161,7 @@ def _strategy(hint: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(list(kind))
     if kind in SEALED:
         return _texts.map(kind)
-    if is_dataclass(kind):
+    if _is_nested(kind):
         parts = {n: _strategy(h) for n, h in _hints(kind).items()}
         return st.fixed_dictionaries(parts).map(lambda p: kind(**p))
     plain: dict[Any, st.SearchStrategy[Any]] = {

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from agegate.adapters.db.engine import open_engine
 from agegate.domain.errors import ConfigurationError, UnavailableError
 
-_LOCK = 0x6D696772  # one migration at a time, whoever starts it
+LOCK: Final = 0x6D696772  # one migration at a time, whoever starts it
 
 
 def scripts_folder() -> Path:
@@ -49,29 +52,36 @@ def current(url: str) -> str | None:
 
 
 def migrate(url: str, *, to: str = "head") -> None:
-    """Upgrade to `to`, with a lock so that two at once do not meet.
+    """Upgrade to `to`. Two at once do not meet, and whoever is waited for is waited for seconds only.
 
-    And short waits for locks of others.
+    Raises `UnavailableError` when the database is away or somebody holds what a migration needs.
     """
     engine = open_engine(url, autocommit=False)
     config = configuration()
     try:
-        with engine.connect() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
-                connection.commit()
-            try:
-                config.attributes["connection"] = connection
-                command.upgrade(config, to)
-            finally:
-                _unlock(connection)
+        with engine.connect() as connection, _alone(connection):
+            config.attributes["connection"] = connection
+            command.upgrade(config, to)
+    except OperationalError:
+        raise UnavailableError(
+            "the database is away, or somebody else is migrating it or holds a table; nothing was changed"
+        ) from None
     finally:
         engine.dispose()
 
 
-def _unlock(connection: Connection) -> None:
-    if connection.in_transaction():
-        connection.rollback()
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _LOCK})
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """One migration at a time. SQLite has one writer anyway; its transaction begins before the first look."""
+    postgresql = connection.dialect.name == "postgresql"
+    if postgresql:
+        connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": LOCK})
         connection.commit()
+    try:
+        yield
+    finally:
+        if connection.in_transaction():
+            connection.rollback()
+        if postgresql:
+            connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": LOCK})
+            connection.commit()
