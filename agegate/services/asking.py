@@ -79,12 +79,12 @@ class AskingService:
     def waiting(self, flow_id: str, *, browser: Digest) -> Waiting | None:
         with self._core.store.read() as r:
             view = self._screening.look_in(r, flow_id, browser=browser)
-            contact = r.find(Contact, view.consent.id) if view.consent else None
-            if view.consent is None or contact is None:
+            contact = r.find(Contact, view.question.id) if view.question else None
+            if view.question is None or contact is None:
                 return None
-            letters = r.select(Outgoing, target=view.consent.id, kind=OutgoingKind.DIRECT_NOTICE)
+            letters = r.select(Outgoing, target=view.question.id, kind=OutgoingKind.DIRECT_NOTICE)
         last = max(letter.created_at for letter in letters)
-        sent = [letter.sent_at for letter in letters if letter.sent_at]
+        sent = [x.sent_at for x in letters if x.sent_at and x.index == contact.index]
         return Waiting(
             masked=contact.address.masked,
             sent_at=max(sent) if sent else None,
@@ -110,13 +110,21 @@ class AskingService:
         return self._screening.look(flow_id, browser=browser)
 
     def change_contact(self, flow_id: str, address: EmailAddress, *, browser: Digest) -> FlowView:
-        """Another address instead: the old one is deleted and its links stop working."""
+        """Another address instead: the old one is deleted and its links stop working.
+
+        What somebody at the old address did with the question must not help somebody at the new
+        one, so a question that was opened ends and a new one begins.
+        """
         with self._core.store.write() as uow:
             view, consent = self._pending(uow, flow_id, browser)
             self._limit(uow, browser, address)
             forget_contact(uow, consent)
+            if consent.stage not in {Stage.REQUESTED, Stage.NOTIFIED}:
+                self._core.record(uow, consent.revoke("contact_changed", now=uow.now))
+                consent = self._request(uow, view, self._notice(uow, view))
             self._add_contact(uow, consent.id, address, browser)
             self._post(uow, view, consent, address)
+            uow.save(replace(view.flow, expires_at=consent.expires_at))
             uow.commit()
         return self._screening.look(flow_id, browser=browser)
 
@@ -124,9 +132,9 @@ class AskingService:
 
     def _pending(self, uow: UnitOfWork, flow_id: str, browser: Digest) -> tuple[FlowView, Consent]:
         view = self._screening.look_in(uow, flow_id, browser=browser)
-        if view.step is not NextStep.CONSENT_PENDING or view.consent is None:
+        if view.step is not NextStep.CONSENT_PENDING or view.question is None:
             raise NotAllowedNowError("nobody is being asked right now")
-        return view, view.consent
+        return view, view.question
 
     def _limit(self, uow: UnitOfWork, browser: Digest, address: EmailAddress) -> None:
         index = self._core.address_index(address.value)
@@ -140,8 +148,7 @@ class AskingService:
         if not methods:
             raise MethodNotLawfulError("this app has no lawful way to ask a parent here")
         wanted = view.flow.purposes or client.purposes
-        live = _live(view.consent)
-        answered = {*live.granted, *live.refused} if live else set()
+        answered = {*view.grant.granted, *view.grant.refused} if view.grant else set()
         purposes = tuple(
             p for p in operator.purposes_of(client) if p.id in wanted and p.id not in answered
         )
@@ -184,7 +191,7 @@ class AskingService:
             jurisdiction=view.rules.place,
             locale=view.flow.locale,
             notice=notice.digest,
-            replaces=_live(view.consent),
+            replaces=view.grant,
             now=uow.now,
         )
         return self._core.record(uow, change, new=True, state="pending")
@@ -221,8 +228,3 @@ class AskingService:
             expires_on=consent.expires_at.date(),
         )
         post(uow, self._core, letter, to=address, target=consent.id)
-
-
-def _live(consent: Consent | None) -> Consent | None:
-    """A grant that a larger one would replace."""
-    return consent if consent is not None and consent.stage is Stage.GRANTED else None

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from agegate.domain.consent import Consent, ConsentEvidence, Stage
 from agegate.domain.errors import (
+    ConflictError,
     LinkExpiredError,
     MethodNotLawfulError,
     NotAllowedNowError,
@@ -21,11 +22,10 @@ from agegate.domain.people import Contact, Link, LinkPurpose, Parent, ProofRun, 
 from agegate.domain.records import StoredNotice
 from agegate.methods.base import Ask, ConsentCase, ConsentMethod, ConsentStep, Done, Failed, Wait
 from agegate.services.core import Core, Registration
-from agegate.services.ending import forget_contact
+from agegate.services.ending import forget_contact, spend_grant
 from agegate.services.letters import post_confirmation, post_receipt, post_withdrawal
 from agegate.services.limits import PROOFS_FOR_ONE_REQUEST, count
 from agegate.services.ports import Reader, UnitOfWork
-from agegate.services.tokens import spend_tokens
 
 
 class ParentStep(StrEnum):
@@ -174,7 +174,10 @@ class ConsentService:
             consent = self._behind(uow, link)
             view = self._view(uow, consent)
             if view.step is not ParentStep.DECISION:
-                raise NotAllowedNowError("this has already been decided")
+                if consent.decided_at is not None or consent.ended_at is not None:
+                    raise ConflictError("this has already been decided")
+                raise NotAllowedNowError("there is nothing to decide yet")
+            consent = self._without_ended_grant(uow, consent)
             registered = self._core.registration(uow, consent.client_id)
             contact = uow.get(Contact, consent.id)
             known = uow.select(Parent, index=contact.index, limit=1)
@@ -198,6 +201,7 @@ class ConsentService:
                 return self._view(uow, consent)
             registered = self._core.registration(uow, consent.client_id)
             parent = uow.get(Parent, consent.parent_id)
+            consent = self._without_ended_grant(uow, consent)
             consent = self._core.record(uow, consent.confirm(now=uow.now))
             self._after_yes(uow, registered, consent, parent)
             uow.commit()
@@ -222,6 +226,11 @@ class ConsentService:
             raise LinkExpiredError("this question has run out")
         if consent.stage in {Stage.EXPIRED, Stage.REVOKED}:
             raise LinkExpiredError("this question has run out")
+        if consent.stage.is_open:
+            # Nobody may answer a notice that is no longer true (16 CFR 312.4(b)).
+            operator = self._core.registration(r, consent.client_id).operator
+            if consent.practices != operator.practices:
+                raise LinkExpiredError("the app has changed its plans since this question")
         return consent
 
     def _view(self, r: Reader, consent: Consent) -> RequestView:
@@ -298,6 +307,14 @@ class ConsentService:
             created_at=uow.now,
         )
 
+    def _without_ended_grant(self, uow: UnitOfWork, consent: Consent) -> Consent:
+        """What an earlier consent allowed is carried on only while that one still stands."""
+        if consent.replaces is None:
+            return consent
+        old = uow.get(Consent, consent.replaces)
+        live = old.live_purposes(practices=consent.practices, now=uow.now)
+        return replace(consent, carried=tuple(p for p in consent.carried if p in live))
+
     def _after_yes(
         self, uow: UnitOfWork, registered: Registration, consent: Consent, parent: Parent
     ) -> None:
@@ -317,8 +334,10 @@ def withdraw_consent(uow: UnitOfWork, core: Core, consent: Consent) -> Consent:
 
     At once for every look-up, and told by letter.
     """
+    if consent.stage is Stage.WITHDRAWN:
+        return consent  # pressed twice
     after = core.record(uow, consent.withdraw(now=uow.now))
-    spend_tokens(uow, after)
+    spend_grant(uow, after)
     registered = core.registration(uow, after.client_id)
     parent = uow.find(Parent, after.parent_id) if after.parent_id else None
     if parent is not None:

@@ -8,8 +8,17 @@ from agegate.domain.ledger import FactKind
 from agegate.domain.outgoing import Delivery, Outgoing, OutgoingKind
 from agegate.domain.people import Contact, Link, ProofRun
 from agegate.services.ports import UnitOfWork
+from agegate.services.tokens import spend_tokens
 
 _ASKING = frozenset({OutgoingKind.DIRECT_NOTICE, OutgoingKind.CONFIRMATION})
+
+
+def spend_grant(uow: UnitOfWork, consent: Consent) -> None:
+    """Set the status bits of all tokens that carried a grant, or one that it replaced."""
+    carried: Consent | None = consent
+    while carried is not None:
+        spend_tokens(uow, carried)
+        carried = uow.find(Consent, carried.replaces) if carried.replaces else None
 
 
 def forget_contact(uow: UnitOfWork, consent: Consent) -> None:
@@ -17,9 +26,11 @@ def forget_contact(uow: UnitOfWork, consent: Consent) -> None:
     uow.delete(ProofRun, consent.id)
     for link in uow.select(Link, target=consent.id):
         uow.delete(Link, link.id)
-    for letter in uow.select(Outgoing, target=consent.id, state=Delivery.WAITING):
-        if letter.kind in _ASKING:
-            uow.save(letter.dropped())
+    for state in (Delivery.WAITING, Delivery.SENDING):
+        # One that is being sent is dropped too, lest it be sent again when its lease is over.
+        for letter in uow.select(Outgoing, target=consent.id, state=state):
+            if letter.kind in _ASKING:
+                uow.save(letter.dropped())
     if uow.find(Contact, consent.id) is not None:
         uow.delete(Contact, consent.id)
         uow.state(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from agegate.domain.change import NewFact
-from agegate.domain.consent import Consent
+from agegate.domain.consent import Consent, Stage
 from agegate.domain.errors import ConflictError
 from agegate.domain.ledger import FactKind
 from agegate.domain.letters import Letter, unpack
@@ -19,6 +19,7 @@ from agegate.services.ending import forget_contact
 from agegate.services.ports import Mailer, MailError, Rendered, UnitOfWork
 
 BATCH: Final = 20
+_UNREAD: Final = frozenset({Stage.REQUESTED, Stage.NOTIFIED})
 _ENDS_THE_QUESTION: Final = frozenset({OutgoingKind.DIRECT_NOTICE, OutgoingKind.CONFIRMATION})
 
 
@@ -113,6 +114,8 @@ class OutboxService:
         consent = uow.find(Consent, outgoing.target)
         if consent is None or not consent.stage.is_open:
             return
+        if outgoing.kind is OutgoingKind.DIRECT_NOTICE and consent.stage not in _UNREAD:
+            return  # a second copy; somebody has read the first
         uow.state(
             NewFact(
                 kind=FactKind.CONSENT_UNDELIVERABLE,

@@ -223,7 +223,9 @@ def erase_subject(
 
     And tell client and parents.
     """
-    subject = uow.get(Subject, subject_id)
+    subject = uow.find(Subject, subject_id)
+    if subject is None:
+        return  # erased before
     registered = core.registration(uow, subject.client_id)
     for consent in uow.select(Consent, subject_id=subject_id):
         _end(uow, core, consent)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -17,7 +17,14 @@ from agegate.domain.consent import Consent
 from agegate.domain.errors import ConflictError, LinkExpiredError, NotAllowedNowError
 from agegate.domain.grants import Flow
 from agegate.domain.growing import grown, known_range
-from agegate.domain.ids import ClientId, Digest, FlowId, Sub, SubjectId, digest
+from agegate.domain.ids import (
+    ClientId,
+    Digest,
+    FlowId,
+    Sub,
+    SubjectId,
+    digest,
+)
 from agegate.domain.ledger import FactKind
 from agegate.domain.operators import Client, UnderThreshold
 from agegate.domain.people import BrowserSubject, Subject
@@ -25,6 +32,7 @@ from agegate.domain.place_rules import PlaceRules
 from agegate.domain.standing import Standing
 from agegate.domain.tiers import decide_tier, needs_parent
 from agegate.methods.base import AgeCase, AgeFinding, AgeMethod, Ask, Done
+from agegate.services.asked import Asked
 from agegate.services.core import Core, Registration
 from agegate.services.ports import Reader, UnitOfWork
 from agegate.services.tokens import TokenService
@@ -77,6 +85,8 @@ class FlowView:
     rules: PlaceRules
     standing: Standing | None
     """None while nobody has answered yet."""
+    question: Consent | None = None
+    """What a parent is being asked right now; a live grant may stand beside it."""
     fields: tuple[str, ...] = ()
     """What the age screen asks for."""
 
@@ -85,8 +95,10 @@ class FlowView:
         return self.registration.client
 
     @property
-    def consent(self) -> Consent | None:
-        return self.standing.consent if self.standing else None
+    def grant(self) -> Consent | None:
+        """The consent that stands, which a larger one would replace."""
+        live = self.standing is not None and self.standing.state is ConsentState.GRANTED
+        return self.standing.consent if self.standing and live else None
 
 
 class ScreeningService:
@@ -104,12 +116,8 @@ class ScreeningService:
         """
         with self._core.store.write() as uow:
             subject_id = request.subject_id
-            if subject_id is None:
-                known = uow.find(BrowserSubject, _at_client(browser, request.client_id))
-                if known is not None and uow.now < known.expires_at:
-                    subject_id = known.subject_id
-            if subject_id is not None and uow.find(Subject, subject_id) is None:
-                subject_id = None
+            if subject_id is None or uow.find(Subject, subject_id) is None:
+                subject_id = self._remembered(uow, browser, request.client_id, now=uow.now)
             flow = Flow(
                 id=FlowId(self._core.new_id("fl")),
                 browser=browser,
@@ -200,7 +208,8 @@ class ScreeningService:
         place = subject.place if subject else flow.place
         rules = self._core.rules_for(place, registered.client, now=now)
         standing = self._core.standing(r, subject, registered, now=now) if subject else None
-        step = self._next(flow, subject, standing, registered.client, rules)
+        asked = Asked.of(r, subject, registered.operator.practices, now=now)
+        step = self._next(flow, subject, standing, registered.client, rules, asked=asked)
         fields: tuple[str, ...] = ()
         if step is NextStep.AGE_SCREEN:
             begun = self._method(registered.client).begin(AgeCase(rules=rules, now=now))
@@ -211,6 +220,7 @@ class ScreeningService:
             step=step,
             rules=rules,
             standing=standing,
+            question=asked.question,
             fields=fields,
         )
 
@@ -221,6 +231,8 @@ class ScreeningService:
         standing: Standing | None,
         client: Client,
         rules: PlaceRules,
+        *,
+        asked: Asked,
     ) -> NextStep:
         if (
             subject is None
@@ -237,23 +249,27 @@ class ScreeningService:
             case UnderThreshold.LIMITED:
                 return NextStep.FINISH
             case UnderThreshold.PARENTAL_CONSENT:
-                return self._next_with_parent(flow, standing, client)
+                return self._next_with_parent(flow, standing, asked, client)
 
-    def _next_with_parent(self, flow: Flow, standing: Standing, client: Client) -> NextStep:
+    def _next_with_parent(
+        self, flow: Flow, standing: Standing, asked: Asked, client: Client
+    ) -> NextStep:
         consent = standing.consent
         wanted = set(flow.purposes or client.purposes)
-        match standing.state:
-            case ConsentState.PENDING:
-                return NextStep.CONSENT_PENDING
-            case ConsentState.GRANTED if consent is not None:
-                answered = {*consent.granted, *consent.refused}
-                return NextStep.FINISH if wanted <= answered else NextStep.PARENT_CONTACT
-            case ConsentState.DENIED | ConsentState.WITHDRAWN:
-                asked_before = consent is not None and consent.requested_at > flow.created_at
-                ask = flow.ask_parent and not asked_before
-                return NextStep.PARENT_CONTACT if ask else NextStep.FINISH
-            case _:
-                return NextStep.PARENT_CONTACT
+        # One yes or no is an answer: only `prompt=consent` asks once more, and once a visit.
+        again = flow.ask_parent and not asked.since(flow.created_at)
+        if standing.state is ConsentState.GRANTED and consent is not None:
+            answered = {*consent.granted, *consent.refused}
+            if wanted <= answered:
+                return NextStep.FINISH
+            if asked.question is None:
+                refused = set() if again else asked.refused_since(consent)
+                return NextStep.FINISH if wanted <= answered | refused else NextStep.PARENT_CONTACT
+        if asked.question is not None:
+            return NextStep.CONSENT_PENDING
+        if standing.state in {ConsentState.DENIED, ConsentState.WITHDRAWN}:
+            return NextStep.PARENT_CONTACT if again else NextStep.FINISH
+        return NextStep.PARENT_CONTACT
 
     def _asks_again(self, flow: Flow, subject: Subject, rules: PlaceRules) -> bool:
         """`prompt=age` may only be answered by somebody whose age a new answer can lower."""
@@ -338,7 +354,19 @@ class ScreeningService:
         flow = r.find(Flow, flow_id)
         if flow is None or flow.browser != browser or self._core.now() >= flow.expires_at:
             raise LinkExpiredError("this visit has run out; please start again from the app")
+        if flow.subject_id is None:
+            # A second tab may have begun before the first one answered: one browser, one answer.
+            known = self._remembered(r, browser, flow.client_id, now=self._core.now())
+            return replace(flow, subject_id=known)
         return flow
+
+    def _remembered(
+        self, r: Reader, browser: Digest, client_id: ClientId, *, now: datetime
+    ) -> SubjectId | None:
+        known = r.find(BrowserSubject, _at_client(browser, client_id))
+        if known is None or now >= known.expires_at or r.find(Subject, known.subject_id) is None:
+            return None
+        return known.subject_id
 
     def _method(self, client: Client) -> AgeMethod:
         """The first of the client's methods that this server has.

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from agegate.domain.change import NewFact
-from agegate.domain.consent import Consent, Stage
+from agegate.domain.consent import OPEN, Consent, Stage
 from agegate.domain.errors import AgegateError
 from agegate.domain.grants import FAMILY_FOR, Code, Family, Flow, IssuedToken, RefreshToken
 from agegate.domain.growing import grown, known_range
@@ -18,9 +18,8 @@ from agegate.domain.people import BrowserSubject, Link, ParentSession, Subject
 from agegate.domain.records import Counter, Event, EventType, OperatorEntry
 from agegate.domain.tiers import decide_tier
 from agegate.services.core import Core
-from agegate.services.ending import forget_contact
+from agegate.services.ending import forget_contact, spend_grant
 from agegate.services.ports import UnitOfWork
-from agegate.services.tokens import spend_tokens
 
 BATCH: Final = 200
 RETENTION: Final[tuple[tuple[type[Any], str, timedelta], ...]] = (
@@ -76,7 +75,7 @@ class SweepService:
 
     def _lapse(self, uow: UnitOfWork, consent: Consent) -> None:
         after = self._core.record(uow, consent.lapse(now=uow.now))
-        spend_tokens(uow, after)
+        spend_grant(uow, after)
         forget_contact(uow, after)
 
     def _outdated(self) -> list[RecordId]:
@@ -84,15 +83,21 @@ class SweepService:
             return [
                 c.id
                 for entry in r.select(OperatorEntry)
-                for c in r.select(Consent, operator_id=entry.id, stage=Stage.GRANTED)
+                for stage in (*OPEN, Stage.GRANTED)
+                for c in r.select(Consent, operator_id=entry.id, stage=stage)
                 if c.practices != entry.operator.practices
             ][:BATCH]
 
     def _outdate(self, uow: UnitOfWork, record: str) -> None:
+        """A grant goes stale; a question about practices that are no longer true ends."""
         consent = uow.get(Consent, record)
+        if consent.stage.is_open:
+            ended = self._core.record(uow, consent.revoke("practices_changed", now=uow.now))
+            forget_contact(uow, ended)
+            return
         practices = uow.get(OperatorEntry, consent.operator_id).operator.practices
         after = self._core.record(uow, consent.outdate(practices, now=uow.now))
-        spend_tokens(uow, after)
+        spend_grant(uow, after)
 
     # -- birthdays -------------------------------------------------------------------------------
 
