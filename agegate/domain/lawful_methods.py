@@ -15,6 +15,11 @@ DECLARED_AGE_METHODS: Final = frozenset({"age_screen", "self_declaration"})
 UNOBTRUSIVE_AGE_METHODS: Final = DECLARED_AGE_METHODS | {"parent_declaration", "platform_signal"}
 """What estimates and verifies nothing by itself; every other method takes in personal data."""
 
+SHOWS_RELATIONSHIP: Final = frozenset({"signed_form", "video_conference"})
+"""Methods in which trained staff can look at papers that tie an adult to a child."""
+SHOWS_IDENTITY: Final = frozenset({"gov_id_database", "fmvpi", "signed_form", "video_conference"})
+"""Methods that end with a name on record. A card shows that somebody holds an account, not who."""
+
 _FACES_OF_PARENTS: Final = frozenset({"facial_estimation", "facial_age_estimation"})
 
 
@@ -73,6 +78,12 @@ def _why_not_vpc(operator: Operator, method: str, rules: PlaceRules) -> str | No
         return f"{why} [{rule}; {SOURCES[rule]}]"
     if method not in rules.vpc_methods:
         return f"not accepted in {rules.place} [{sources_of([rules], 'vpc_methods')}]"
+    if rules.relationship_check and method not in SHOWS_RELATIONSHIP:
+        source = sources_of([rules], "relationship_check")
+        return f"does not show that the adult is this child's parent [{source}]"
+    if rules.parent_identifiability and method not in SHOWS_IDENTITY:
+        source = sources_of([rules], "parent_identifiability")
+        return f"does not show who the adult is [{source}]"
     return None
 
 

@@ -652,3 +652,21 @@ def test_every_rule_of_the_table_is_tried_here() -> None:
         "vpc_approval_missing",
     }
     assert tried == set(SOURCES)
+
+
+def test_law_36_where_the_relationship_counts_a_card_does_not_do(rulebook: Rulebook) -> None:
+    texas = rulebook.rules_for("US-TX", ["US-TX"], on=date(2026, 11, 22))
+    client = a_client(vpc_methods=("payment_transaction", "signed_form"))
+    found = lawful_methods(an_operator(), client, texas)
+    assert "509.101" in (found["payment_transaction"] or "")
+    assert found["signed_form"] is None
+
+
+def test_law_36_where_the_parent_must_be_identifiable_a_card_does_not_do(
+    rulebook: Rulebook,
+) -> None:
+    india = rulebook.rules_for("IN", ["IN"], on=date(2027, 6, 1))
+    client = a_client(vpc_methods=("payment_transaction", "fmvpi"))
+    found = lawful_methods(an_operator(), client, india)
+    assert "DPDP" in (found["payment_transaction"] or "")
+    assert found["fmvpi"] is None
