@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from agegate.domain.change import NewFact
@@ -141,27 +141,32 @@ class SweepService:
 
     # -- old rows --------------------------------------------------------------------------------
 
-    def _delete_old(self, kind: type[Any], field: str, until: Any) -> int:
-        with self._core.store.write() as uow:
-            old = uow.select(kind, upto=(field, until), limit=BATCH)
-            for thing in old:
-                uow.delete(kind, thing.id)
-            uow.commit()
-            return len(old)
+    def _delete_old(self, kind: type[Any], field: str, until: datetime) -> int:
+        """Looks before it writes: a round with nothing to do takes no writer's place."""
+        with self._core.store.read() as r:
+            old = r.select(kind, upto=(field, until), limit=BATCH)
+        return self._delete(kind, old)
 
     def _delete_letters(self) -> int:
         until = self._core.now() - LETTERS_KEPT_FOR
-        finished = set(Delivery) - {Delivery.WAITING, Delivery.SENDING}
-        with self._core.store.write() as uow:
+        finished = [s for s in Delivery if s not in {Delivery.WAITING, Delivery.SENDING}]
+        with self._core.store.read() as r:
             old = [
-                x
-                for s in finished
-                for x in uow.select(Outgoing, state=s, upto=("created_at", until))
+                letter
+                for state in finished
+                for letter in r.select(
+                    Outgoing, state=state, upto=("created_at", until), limit=BATCH
+                )
             ]
-            for letter in old:
-                uow.delete(Outgoing, letter.id)
-            uow.commit()
-            return len(old)
+        return self._delete(Outgoing, old)
+
+    def _delete(self, kind: type[Any], old: Sequence[Any]) -> int:
+        if old:
+            with self._core.store.write() as uow:
+                for thing in old:
+                    uow.delete(kind, thing.id)
+                uow.commit()
+        return len(old)
 
     def _each(self, ids: list[Any], act: Callable[[UnitOfWork, Any], None]) -> int:
         """One transaction each.
