@@ -183,7 +183,9 @@ class Consent:
         """
         self._require_open(now)
         stage = Stage.OPENED if self.stage in {Stage.REQUESTED, Stage.NOTIFIED} else self.stage
-        after = self._next(stage=stage, opened_at=now, opened_in_same_browser=same_browser)
+        # A child who looked first leaves a mark that a parent's later visit does not wipe out.
+        seen_there = self.opened_in_same_browser or same_browser
+        after = self._next(stage=stage, opened_at=now, opened_in_same_browser=seen_there)
         return self._change(after, FactKind.CONSENT_OPENED, same_browser=same_browser)
 
     def prove(self, evidence: ConsentEvidence, *, now: datetime) -> Change[Consent]:
@@ -337,7 +339,8 @@ def request(
     now: datetime,
 ) -> Change[Consent]:
     """Begin to ask. Waits at most 14 days, whatever a rule or setting says."""
-    kept = replaces.granted if replaces else ()
+    # Only what a parent's word still covers is carried: nothing withdrawn, run out or gone stale.
+    kept = replaces.live_purposes(practices=practices, now=now) if replaces else ()
     consent = Consent(
         id=id_,
         operator_id=operator_id,
