@@ -14,14 +14,13 @@ from agegate.adapters.ids import new_id, new_secret
 from agegate.adapters.links import SignedLinks
 from agegate.adapters.mail.render import render
 from agegate.adapters.mail.smtp import SmtpMailer
-from agegate.adapters.operator_file import parse_operator
 from agegate.adapters.rules_files import read_rulebook
 from agegate.adapters.sealing import KeyedSealer
 from agegate.adapters.signing import StoredKeySigner, new_signing_key
-from agegate.adapters.stripe_gateway import StripeGateway
 from agegate.domain.errors import AgegateError, ConfigurationError
 from agegate.domain.ids import digest
 from agegate.domain.keys import KeyState
+from agegate.domain.operators import Operator
 from agegate.domain.rules import Rulebook
 from agegate.methods.age.age_screen import AgeScreen
 from agegate.methods.base import AgeMethod, ConsentMethod
@@ -138,11 +137,7 @@ def open_services(settings: Settings) -> Services:
         keys=keys,
         operators=OperatorService(
             store,
-            parse=partial(
-                parse_operator,
-                loopback_ok=not settings.is_production,
-                webhook_allow=() if settings.is_production else settings.webhook_allow,
-            ),
+            parse=partial(_parse_operator, settings),
             new_secret=new_secret,
             hash_secret=digest,
             load_rulebook=load_rulebook,
@@ -166,6 +161,16 @@ def open_services(settings: Settings) -> Services:
     )
 
 
+def _parse_operator(settings: Settings, text: str) -> Operator:
+    from agegate.adapters.operator_file import parse_operator  # a server never reads one: 0.2 s
+
+    return parse_operator(
+        text,
+        loopback_ok=not settings.is_production,
+        webhook_allow=() if settings.is_production else settings.webhook_allow,
+    )
+
+
 def _age_methods() -> dict[str, AgeMethod]:
     return {method.key: method for method in (AgeScreen(),)}
 
@@ -178,6 +183,8 @@ def _consent_methods(
     if pretend is not None:
         methods.append(PaymentTransaction(pretend.gateway))
     elif settings.stripe_api_key:
+        from agegate.adapters.stripe_gateway import StripeGateway  # only where it is used: 0.2 s
+
         gateway = StripeGateway(
             settings.stripe_api_key,
             api_base=settings.stripe_api_base or None,

@@ -68,7 +68,6 @@ def _run(here: Surroundings, args: argparse.Namespace) -> int:
         workers_kill_timeout=DRAIN_S,
         # Paths hold parents' links; a log of them would be a bunch of keys.
         log_access=False,
-        process_name="agegate",
     ).serve()
     return 0
 
