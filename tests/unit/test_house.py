@@ -24,7 +24,7 @@ def _files(*patterns: str) -> Iterator[Path]:
     for folder in ("agegate", "benchmarks", "migrations", "tests"):
         for pattern in patterns:
             for path in sorted((_ROOT / folder).rglob(pattern)):
-                if "__pycache__" not in path.parts:
+                if not {"__pycache__", "node_modules"} & set(path.parts):
                     yield path
 
 
