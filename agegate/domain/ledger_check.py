@@ -117,15 +117,16 @@ def stage_after(facts: Iterable[Fact]) -> Stage | None:
 
 def check_checkpoints(
     walk: Walk, checkpoints: Sequence[Checkpoint], *, published: Collection[str], verify: Verify
-) -> tuple[int, list[str]]:
-    """How many could only be compared, and all that is wrong.
+) -> tuple[list[int], list[str]]:
+    """The sizes of those that could only be compared, and all that is wrong.
 
     `published` are the key ids in the JWKS.
 
     A checkpoint outlives the key that signed it. Its key id is a hash of the key and stands in the
     ledger itself, so a checkpoint by a key that was never ours is found even then.
     """
-    unproven, problems = 0, []
+    unproven: list[int] = []
+    problems: list[str] = []
     for checkpoint in sorted(checkpoints, key=lambda c: c.size):
         name = f"checkpoint {checkpoint.size}"
         claims = verify(checkpoint.signature)
@@ -134,7 +135,7 @@ def check_checkpoints(
             if kid in published or kid not in walk.keys:
                 problems.append(f"{name}: its signature is not ours")
                 continue
-            unproven += 1
+            unproven.append(checkpoint.size)
         stored = (checkpoint.size, checkpoint.head, checkpoint.at.isoformat())
         if (claims.get("size"), claims.get("head"), claims.get("at")) != stored:
             problems.append(f"{name}: says something else than what was signed")

@@ -29,6 +29,8 @@ PROOF_NOTE: Final = (
 )
 
 T = TypeVar("T", bound=str)
+_AROUND: Final = frozenset({"type", "previous"})
+
 Jwks = Mapping[str, Any]
 VerifyWith = Callable[[str, Jwks], dict[str, Any] | None]
 """The claims of a checkpoint's JWS if a key of the JWK set signed it, else None."""
@@ -96,13 +98,17 @@ def _report(
     unproven, problems = check_checkpoints(
         walk, checkpoints, published=_ids(keys), verify=lambda text: verify(text, keys)
     )
+    proven = [c.size for c in checkpoints if c.size not in unproven]
+    if walk.broken is None and max(proven, default=-1) != walk.size:
+        # Else the end could be cut off together with the checkpoint that would have told it.
+        problems.append("no checkpoint by one of these keys stands at the end of this file")
     return Report(
         size=walk.size,
         head=walk.head,
         first_break=walk.broken,
         waiting=0,
         checkpoints=len(checkpoints),
-        unproven=unproven,
+        unproven=len(unproven),
         problems=tuple(problems),
     )
 
@@ -177,9 +183,7 @@ def fact_to_json(fact: Fact) -> dict[str, Any]:
 
 def fact_from_json(raw: Mapping[str, Any]) -> Fact:
     """The inverse of `fact_to_json`. Raises `KeyError`, `TypeError` or `ValueError`."""
-    if raw["v"] != VERSION:
-        raise ValueError
-    return Fact(
+    fact = Fact(
         id=FactId(raw["id"]),
         kind=FactKind(raw["kind"]),
         at=datetime.fromisoformat(raw["at"]),
@@ -191,6 +195,10 @@ def fact_from_json(raw: Mapping[str, Any]) -> Fact:
         leaf=Digest(raw["leaf"]),
         head=Digest(raw["head"]),
     )
+    # Exactly as it is written, or an entry could change in ways that a parser forgives.
+    if fact_to_json(fact) != {k: v for k, v in raw.items() if k not in _AROUND}:
+        raise ValueError
+    return fact
 
 
 def checkpoint_to_json(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -93,7 +93,7 @@ class LedgerService:
             first_break=walk.broken,
             waiting=waiting,
             checkpoints=len(checkpoints),
-            unproven=unproven,
+            unproven=len(unproven),
             problems=tuple(problems),
         )
 
