@@ -15,11 +15,12 @@ from agegate.domain.ids import RecordId, SubjectId
 from agegate.domain.ledger import FactKind
 from agegate.domain.outgoing import Delivery, Outgoing
 from agegate.domain.people import BrowserSubject, Link, ParentSession, Subject
+from agegate.domain.place_rules import PlaceRules
 from agegate.domain.records import Counter, Event, EventType, OperatorEntry
 from agegate.domain.tiers import decide_tier
 from agegate.services.core import Core
 from agegate.services.ending import forget_contact, spend_grant
-from agegate.services.ports import UnitOfWork
+from agegate.services.ports import Reader, UnitOfWork
 
 BATCH: Final = 200
 RETENTION: Final[tuple[tuple[type[Any], str, timedelta], ...]] = (
@@ -106,38 +107,41 @@ class SweepService:
         # decides below.
         tomorrow = self._core.now() + timedelta(days=1)
         with self._core.store.read() as r:
-            due = r.select(Subject, upto=("turns_on", tomorrow.date()), limit=BATCH)
-            return [s.id for s in due]
+            due = r.select(
+                Subject, upto=("turns_on", tomorrow.date()), order="turns_on", limit=BATCH
+            )
+            return [s.id for s in due if self._grown(r, s)[0] is not s]
 
     def _grow(self, uow: UnitOfWork, id_: str) -> None:
         subject = uow.get(Subject, id_)
-        registered = self._core.registration(uow, subject.client_id)
-        rules = self._core.rules_for(subject.place, registered.client, now=uow.now)
-        after = grown(subject, rules.boundaries, today=rules.today(uow.now))
-        if after is subject:
-            return
+        after, rules = self._grown(uow, subject)
         before_tier = decide_tier(known_range(subject), rules)
         tier = decide_tier(known_range(after), rules)
         uow.save(after)
         if tier is before_tier:
             return
-        ids = (registered.operator.id, subject.client_id)
         uow.state(
             NewFact(
                 kind=FactKind.AGE_TIER_CHANGED,
-                operator_id=ids[0],
-                client_id=ids[1],
+                operator_id=subject.operator_id,
+                client_id=subject.client_id,
                 data={"tier": tier.value},
             )
         )
         self._core.tell(
             uow,
             EventType.AGE_TIER_CHANGED,
-            operator_id=ids[0],
-            client_id=ids[1],
+            operator_id=subject.operator_id,
+            client_id=subject.client_id,
             sub=subject.sub,
             state=tier.value,
         )
+
+    def _grown(self, r: Reader, subject: Subject) -> tuple[Subject, PlaceRules]:
+        now = self._core.now()
+        registered = self._core.registration(r, subject.client_id)
+        rules = self._core.rules_for(subject.place, registered.client, now=now)
+        return grown(subject, rules.boundaries, today=rules.today(now)), rules
 
     # -- old rows --------------------------------------------------------------------------------
 
