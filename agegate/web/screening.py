@@ -142,7 +142,7 @@ class VisitPages:
             expires_on=day_in_words(view.flow.expires_at, language),
             limited=True,
             resend_after=span_in_words(left, language) if left > timedelta(0) else None,
-            can_resend=left <= timedelta(0),
+            can_resend=True,
             resent="sent" in request.args,
             code=None,
             code_url=None,
