@@ -1,11 +1,13 @@
 """Answers that a back end asks for again and again, given without running the application.
 
-Flask computes every answer; this keeps its bytes beside the database's stamp. While nothing has
-been
+Flask computes every answer; this keeps its bytes beside the database's stamp. While nothing was
 committed since, and no moment has passed at which the answer would change by itself, the same
-question
-gets the same bytes. A withdrawal is a commit, so the next question is computed anew, on every
-worker.
+question gets the same bytes. A withdrawal is a commit, so the next question is computed anew, on
+every worker.
+
+A stamp is taken before the look-ups of an answer, and one stamp never comes again. So two equal
+ones enclose the look-ups: what they saw still holds. A commit that falls between makes the kept
+answer useless, not wrong.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import hashlib
 import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from flask import g
@@ -28,11 +31,11 @@ if TYPE_CHECKING:
 PATHS: Final = frozenset({scopes.INTROSPECT, scopes.EVALUATION})
 _LARGEST_BODY: Final = 32 * 1024
 _MOST: Final = 20_000
+_MOST_DIGITS: Final = 9
 _KEPT_S: Final = 1.0
-"""The longest that one answer serves.
-
-It bounds how late a birthday or a rule's first day is seen.
-"""
+"""The longest that one answer serves: what time changes and nobody named is seen this late."""
+_QUARTER_S: Final = 900
+"""Days begin at whole quarters of an hour everywhere on earth, birthdays and rules with them."""
 _KEY_HEADERS: Final = ("HTTP_AUTHORIZATION", "CONTENT_TYPE", "HTTP_ACCEPT")
 
 
@@ -65,6 +68,7 @@ class HotAnswers:
         self._stamp = stamp
         self._now = now
         self._answers: dict[bytes, _Answer] = {}
+        self._all_made_at = ""
 
     def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         if environ.get("PATH_INFO") not in PATHS or environ.get("REQUEST_METHOD") != "POST":
@@ -89,10 +93,6 @@ class HotAnswers:
     def _compute(
         self, environ: WSGIEnvironment, start: StartResponse, key: bytes, stamp: str, now: float
     ) -> Iterable[bytes]:
-        """The stamp was taken before the look-ups, so a commit in between makes the answer stale.
-
-        Not wrong.
-        """
         seen: list[Any] = []
 
         def remember(status: str, headers: list[tuple[str, str]], error: Any = None) -> Any:
@@ -104,30 +104,43 @@ class HotAnswers:
         if kept is None or not seen:
             return chunks
         until, again = kept
-        body = b"".join(chunks)
-        if len(self._answers) >= _MOST:
-            self._answers.clear()
-        self._answers[key] = _Answer(
+        try:
+            body = b"".join(chunks)
+        finally:
+            close = getattr(chunks, "close", None)
+            if close is not None:
+                close()
+        good_until = min(now + _KEPT_S, (now // _QUARTER_S + 1) * _QUARTER_S)
+        answer = _Answer(
             status=seen[0],
-            headers=tuple((k, v) for k, v in seen[1] if k != "X-Request-ID"),
+            headers=_shared_headers(*((k, v) for k, v in seen[1] if k != "X-Request-ID")),
             body=body,
             stamp=stamp,
             made_at=now,
-            good_until=min(now + _KEPT_S, until if until is not None else now + _KEPT_S),
+            good_until=good_until if until is None else min(good_until, until),
             again=again,
         )
+        if stamp != self._all_made_at or len(self._answers) >= _MOST:
+            # Answers of another stamp serve nobody any more.
+            self._answers = {}
+            self._all_made_at = stamp
+        self._answers[key] = answer
         return [body]
 
 
 def _read(environ: WSGIEnvironment) -> bytes | None:
     """The body, put back for the application; None where it is too large or of unknown length."""
-    try:
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-    except ValueError:
+    text = environ.get("CONTENT_LENGTH") or ""
+    # Only what every reader reads alike: `int` also takes "+5", "1_0" and other scripts' digits.
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS):
         return None
+    length = int(text)
     if not 0 < length <= _LARGEST_BODY or environ.get("QUERY_STRING"):
         return None
-    body: bytes = environ["wsgi.input"].read(length)
+    try:
+        body: bytes = environ["wsgi.input"].read(length)
+    except OSError:  # The caller has gone. The application finds too little and says so.
+        body = b""
     environ["wsgi.input"] = io.BytesIO(body)
     return body if len(body) == length else None
 
@@ -135,5 +148,12 @@ def _read(environ: WSGIEnvironment) -> bytes | None:
 def _key(environ: WSGIEnvironment, body: bytes) -> bytes:
     """Everything an answer depends on. Hashed, so that no secret lies about in a dictionary."""
     parts = [environ["PATH_INFO"], *(environ.get(name, "") for name in _KEY_HEADERS)]
-    framed = "\x00".join(f"{len(part)}:{part}" for part in parts).encode("latin-1")
-    return hashlib.sha256(framed + b"\x00" + body).digest()
+    framed = "\x00".join(f"{len(part)}:{part}" for part in parts)
+    # A server may hand over any text as a header's value.
+    return hashlib.sha256(framed.encode("utf-8", "surrogatepass") + b"\x00" + body).digest()
+
+
+@lru_cache(maxsize=256)
+def _shared_headers(*headers: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    """Thousands of answers have few different sets of headers, each held once."""
+    return headers
