@@ -20,6 +20,7 @@ from agegate.domain.ids import Digest
 
 _VERSION: Final = b"\x01"
 _NONCE: Final = 12
+_SHORTEST: Final = 1 + _NONCE + 16  # version, nonce and the tag of an empty text
 
 
 class KeyedSealer:
@@ -44,7 +45,7 @@ class KeyedSealer:
         return _VERSION + nonce + self._cipher.encrypt(nonce, data, context.encode())
 
     def open(self, sealed: bytes, *, context: str) -> bytes:
-        if sealed[:1] != _VERSION:
+        if sealed[:1] != _VERSION or len(sealed) < _SHORTEST:
             raise ConfigurationError("a sealed value has an unknown form")
         nonce, body = sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :]
         try:
