@@ -43,6 +43,8 @@ NO: Final = {
 }
 _AWAY: Final = "The age service does not answer right now, so the AI stays quiet. Please try again."
 _GONE: Final = "This account does not exist any more. Please start again."
+_FIRST: Final = ("age_tier", "age_range", "consent", "acr", "amr", "jurisdiction")
+"""What a visitor looks for stands on top; in JSON the order means nothing."""
 _SIGN_IN: Final = {
     "access_denied": "No account was made. That is fine.",
     "agegate_is_away": "The age service does not answer. Please try again in a moment.",
@@ -272,8 +274,9 @@ def _behind(client: AgeClient, visit: Visit) -> dict[str, Any]:
     }
 
 
-def _pretty(value: object) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
+def _pretty(value: dict[str, Any]) -> str:
+    ordered = {name: value[name] for name in _FIRST if name in value} | value
+    return json.dumps(ordered, indent=2, ensure_ascii=False)
 
 
 def _sign_in_words(error: SignInError) -> str:
