@@ -70,15 +70,15 @@ def api_blueprint(services: Services) -> Blueprint:
         answers = decisions.evaluate_many(g.operator_id, asked.questions(), semantic=semantic)
         return jsonify({"evaluations": [answer.to_json() for answer in answers]})
 
-    @bp.get("/v1/subjects/<sub>/consents")
+    @bp.get("/v1/subjects/<sub>/consents", merge_slashes=False)
     def consents(sub: str) -> ResponseReturnValue:
         return jsonify(records.consents_of(g.operator_id, sub))
 
-    @bp.get("/v1/consents/<record>")
+    @bp.get("/v1/consents/<record>", merge_slashes=False)
     def consent(record: str) -> ResponseReturnValue:
         return jsonify(records.record(g.operator_id, record))
 
-    @bp.get("/v1/consents/<record>/receipt")
+    @bp.get("/v1/consents/<record>/receipt", merge_slashes=False)
     def receipt(record: str) -> ResponseReturnValue:
         return Response(records.receipt(g.operator_id, record), mimetype=RECEIPT_MEDIA_TYPE)
 

@@ -13,10 +13,10 @@ from agegate.adapters.rules_files import read_rulebook
 from agegate.adapters.sealing import KeyedSealer
 from agegate.adapters.signing import StoredKeySigner, new_signing_key
 from agegate.domain.consent import Consent, request
-from agegate.domain.grants import Family
+from agegate.domain.grants import Flow
 from agegate.domain.ids import (
     ClientId,
-    FamilyId,
+    FlowId,
     OperatorId,
     ParentId,
     RecordId,
@@ -33,7 +33,7 @@ from agegate.services.decisions import DecisionService
 from agegate.services.keys import KeyService
 from agegate.services.ledger import LedgerService
 from agegate.services.records import RecordService
-from agegate.services.tokens import TokenService
+from agegate.services.tokens import TokenService, s256
 from agegate.wire.tiers import AssuranceLevel, MethodClass
 from tests.factories import (
     NOON,
@@ -232,24 +232,32 @@ class Parts:
         return after
 
     def access_token(self, subject: Subject) -> str:
-        """As the token endpoint would issue it."""
+        """By a code and its exchange, as a client gets one."""
+        verifier = "v" * 43
+        with self.store.read() as r:
+            client = self.core.registration(r, subject.client_id).client
         with self.store.write() as uow:
-            client = self.core.registration(uow, subject.client_id).client
-            family = Family(
-                id=FamilyId(self.core.new_id("fam")),
+            flow = Flow(
+                id=FlowId(self.core.new_id("fl")),
+                browser=digest("a browser"),
                 client_id=client.id,
-                subject_id=subject.id,
+                redirect_uri=client.redirect_uris[0],
+                state=None,
+                nonce=None,
                 scope="openid age consent",
                 resources=client.resources,
-                auth_time=uow.now,
+                code_challenge=s256(verifier),
+                purposes=(),
+                place=subject.place,
+                locale="en",
                 created_at=uow.now,
-                expires_at=uow.now + timedelta(days=30),
+                expires_at=uow.now + timedelta(hours=1),
             )
-            tokens = self.tokens._issue(  # noqa: SLF001 - the shortest way to a real token
-                uow, client, family, scope="openid age consent", nonce=None
-            )
-            uow.add(family)
+            code = self.tokens.new_code(uow, flow, subject)
             uow.commit()
+        tokens = self.tokens.exchange(
+            client, code=code, redirect_uri=client.redirect_uris[0], verifier=verifier
+        )
         return tokens.access_token
 
 
