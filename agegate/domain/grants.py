@@ -5,11 +5,14 @@ Lifetimes, audiences, single use (OAuth 2.1, RFC 9700).
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from agegate.domain.ids import ClientId, Digest, FamilyId, FlowId, RecordId, SubjectId
+from agegate.wire.scopes import CLIENT_SCOPES, Scope
 from agegate.wire.tiers import AgeTier
 
 CODE_FOR: Final = timedelta(seconds=60)
@@ -17,6 +20,8 @@ ACCESS_FOR_MINORS: Final = timedelta(minutes=5)
 ACCESS_FOR_ADULTS: Final = timedelta(minutes=15)
 SERVICE_TOKEN_FOR: Final = timedelta(minutes=15)
 FAMILY_FOR: Final = timedelta(days=30)
+STATUS_PLACES: Final = 1 << 17
+"""Bits in one status list: a token hides among 131,072 places."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,3 +150,18 @@ class Flow:
     expires_at: datetime
     finished_at: datetime | None = None
     version: int = 1
+
+
+def s256(verifier: str) -> str:
+    """RFC 7636, 4.2."""
+    hashed = hashlib.sha256(verifier.encode("ascii", errors="replace")).digest()
+    return base64.urlsafe_b64encode(hashed).rstrip(b"=").decode()
+
+
+def granted_scope(wanted: str | None) -> str:
+    """The known client scopes among those asked for, in a fixed order.
+
+    Strange ones are left out (RFC 6749, 3.3).
+    """
+    asked = set((wanted or "openid age consent").split())
+    return " ".join(s for s in Scope if s in CLIENT_SCOPES and s in asked)

@@ -7,8 +7,8 @@ from agegate.domain.consent import Consent
 from agegate.domain.ledger import FactKind
 from agegate.domain.outgoing import Delivery, Outgoing, OutgoingKind
 from agegate.domain.people import Contact, Link, ProofRun
+from agegate.services.families import spend_tokens
 from agegate.services.ports import UnitOfWork
-from agegate.services.tokens import spend_tokens
 
 _ASKING = frozenset({OutgoingKind.DIRECT_NOTICE, OutgoingKind.CONFIRMATION})
 

@@ -28,10 +28,10 @@ from agegate.domain.words import language_of
 from agegate.services.consent import withdraw_consent
 from agegate.services.core import Core
 from agegate.services.ending import forget_contact
+from agegate.services.families import end_family
 from agegate.services.letters import post, post_erasure
 from agegate.services.limits import LETTERS_TO_ONE_ADDRESS, SIGN_INS_BY_ONE_BROWSER, count
 from agegate.services.ports import Reader, UnitOfWork
-from agegate.services.tokens import end_family
 from agegate.wire.tiers import ConsentState
 
 SIGN_IN_LINK_FOR: Final = timedelta(minutes=30)

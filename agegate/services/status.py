@@ -11,10 +11,9 @@ import zlib
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agegate.domain.grants import IssuedToken
+from agegate.domain.grants import STATUS_PLACES, IssuedToken
 from agegate.services.core import Core
 from agegate.services.ports import TokenSigner
-from agegate.services.tokens import STATUS_PLACES
 from agegate.wire.scopes import STATUS_LIST, TOKEN_TYPE_STATUS_LIST
 
 TTL_S: Final = 15

@@ -12,7 +12,6 @@ from authlib.oauth2.rfc6749 import OAuth2Error, OAuth2Request, grants
 from authlib.oauth2.rfc6749.errors import (
     InvalidGrantError,
     InvalidRequestError,
-    InvalidScopeError,
     UnauthorizedClientError,
 )
 from authlib.oauth2.rfc7009 import RevocationEndpoint
@@ -21,7 +20,7 @@ from flask import Flask
 
 from agegate.bootstrap import Services
 from agegate.domain.operators import AuthMethod
-from agegate.services.tokens import GrantError, Tokens
+from agegate.services.issuing import GrantError, Tokens
 from agegate.web.oauth.clients import Caller, authenticate
 from agegate.web.oauth.front import client_credentials, read_form_body
 
@@ -92,8 +91,7 @@ class _Grant:
         try:
             return 200, self.tokens(self.request.client).to_json(), NO_STORE
         except GrantError as error:
-            kind = {"invalid_scope": InvalidScopeError}.get(error.code, InvalidGrantError)
-            raise kind(description=str(error)) from None
+            raise OAuth2Error(str(error), error=error.code, status_code=400) from None
 
     def tokens(self, caller: Caller) -> Tokens:
         raise NotImplementedError(self.GRANT_TYPE)  # each grant says what it gives
@@ -117,6 +115,7 @@ class CodeGrant(_Grant, grants.AuthorizationCodeGrant):  # type: ignore[misc]  #
             code=self.need("code"),
             redirect_uri=self.need("redirect_uri"),
             verifier=verifier,
+            resource=self.form.get("resource"),
         )
 
 
@@ -124,7 +123,10 @@ class RefreshGrant(_Grant, grants.RefreshTokenGrant):  # type: ignore[misc]  # A
     def tokens(self, caller: Caller) -> Tokens:
         assert caller.client is not None  # noqa: S101 - check_grant_type let only clients through
         return self.server.services.tokens.refresh(
-            caller.client, refresh_token=self.need("refresh_token"), scope=self.form.get("scope")
+            caller.client,
+            refresh_token=self.need("refresh_token"),
+            scope=self.form.get("scope"),
+            resource=self.form.get("resource"),
         )
 
 
