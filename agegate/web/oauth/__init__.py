@@ -27,7 +27,7 @@ def oauth_blueprint(app: Flask, services: Services, browser: BrowserSession) -> 
     def authorize() -> ResponseReturnValue:
         if request.method == "HEAD":
             return make_response("", 405, {"Allow": "GET, POST"})
-        return begin(services, browser.current())
+        return begin(services, browser)
 
     @bp.post(scopes.TOKEN)
     def token() -> ResponseReturnValue:

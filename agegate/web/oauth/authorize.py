@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from authlib.oauth2 import OAuth2Error
 from flask import g, redirect, request
@@ -12,20 +12,24 @@ from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
 from agegate.bootstrap import Services
-from agegate.domain.ids import Digest, SubjectId
+from agegate.domain.grants import granted_scope
+from agegate.domain.ids import SubjectId
 from agegate.domain.operators import Client
 from agegate.domain.people import Subject
 from agegate.services.core import Registration
-from agegate.services.screening import AuthorizationRequest
-from agegate.services.tokens import granted_scope
+from agegate.services.screening import AuthorizationRequest, NextStep
+from agegate.web.oauth.clients import is_plausible_id
 from agegate.web.oauth.front import checked
 from agegate.web.rendering import page
+from agegate.web.screening import client_answer
+from agegate.web.security import BrowserSession
 from agegate.web.words import choose_language
-from agegate.wire.scopes import CLIENT_SCOPES
+from agegate.wire.scopes import AUTHORIZE, CLIENT_SCOPES
 from agegate.wire.tiers import AssuranceLevel
 
 _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}\Z")
 _LONGEST_STATE: Final = 2048
+_LOOPBACK: Final = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]))(?::[0-9]{1,5})?(/[^#]*)?")
 _PROMPTS: Final = frozenset({"none", "login", "consent", "select_account", "age"})
 
 
@@ -47,7 +51,7 @@ class UntrustedRequest(Exception):  # noqa: N818 - it is the request that is not
         self.description = description
 
 
-def authorize(services: Services, browser: Digest) -> ResponseReturnValue:
+def authorize(services: Services, browser: BrowserSession) -> ResponseReturnValue:
     """Keep the request and send the browser to the first page; or say no to the right one."""
     source = request.form if request.method == "POST" else request.args
     if request.method == "POST" and (
@@ -62,12 +66,35 @@ def authorize(services: Services, browser: Digest) -> ResponseReturnValue:
     try:
         parameters = checked(source)
         wanted = _parse(services, registered, redirect_uri, parameters)
+        if request.method == "POST" and browser.find() is None:
+            # A form on the client's site does not send our cookie along (SameSite=Lax), and a new
+            # session would forget what this browser has answered. A GET brings the cookie.
+            return redirect(f"{AUTHORIZE}?{urlencode(parameters)}", 303)
+        if parameters.get("prompt") == "none":
+            return _silently(services, wanted, browser)
     except OAuth2Error as error:
         return _to_client(services, redirect_uri, state, error.error, error.description or "")
     except RefusedRequest as refused:
         return _to_client(services, redirect_uri, state, refused.error, refused.description)
-    flow_id = services.screening.begin(wanted, browser=browser)
+    flow_id = services.screening.begin(wanted, browser=browser.current())
     return redirect(f"/flow/{flow_id}", 303)
+
+
+def _silently(
+    services: Services, wanted: AuthorizationRequest, browser: BrowserSession
+) -> ResponseReturnValue:
+    """`prompt=none`: a code where nobody has to be asked anything, else no (OIDC Core, 3.1.2.1)."""
+    if browser.find() is None and wanted.subject_id is None:
+        raise RefusedRequest("login_required", "nobody has answered here yet")
+    here = browser.current()
+    flow_id = services.screening.begin(wanted, browser=here)
+    view = services.screening.look(flow_id, browser=here)
+    if view.standing is None:
+        raise RefusedRequest("login_required", "nobody has answered here yet")
+    if view.step is not NextStep.FINISH:
+        raise RefusedRequest("interaction_required", "a page has to be shown")
+    flow, code = services.screening.finish(flow_id, browser=here)
+    return redirect(client_answer(flow, services.core.public_url, code=code), 303)
 
 
 def _trusted(services: Services, source: MultiDict[str, str]) -> tuple[Registration, str]:
@@ -75,8 +102,10 @@ def _trusted(services: Services, source: MultiDict[str, str]) -> tuple[Registrat
     for name in ("client_id", "redirect_uri"):
         if len(source.getlist(name)) != 1 or not source.get(name):
             raise UntrustedRequest(f"{name} must be sent, once")
-    with services.core.store.read() as r:
-        registered = services.core.find_registration(r, source["client_id"][:128])
+    client_id, registered = source["client_id"], None
+    if is_plausible_id(client_id):
+        with services.core.store.read() as r:
+            registered = services.core.find_registration(r, client_id)
     if registered is None:
         raise UntrustedRequest("the app is not registered here", "invalid_client")
     redirect_uri = source["redirect_uri"]
@@ -88,17 +117,15 @@ def _trusted(services: Services, source: MultiDict[str, str]) -> tuple[Registrat
 def _is_registered(uri: str, client: Client) -> bool:
     if uri in client.redirect_uris:
         return True
-    if not client.native:
-        return False
     # RFC 8252, 7.3: a native app listens on whatever loopback port is free.
-    return any(_without_port(uri) == _without_port(known) for known in client.redirect_uris)
+    loopback = _without_port(uri) if client.native else None
+    return loopback is not None and loopback in map(_without_port, client.redirect_uris)
 
 
-def _without_port(uri: str) -> str | None:
-    parts = urlsplit(uri)
-    if parts.scheme != "http" or parts.hostname not in {"127.0.0.1", "::1"} or parts.fragment:
-        return None
-    return f"{parts.hostname}|{parts.path}|{parts.query}|{parts.username}"
+def _without_port(uri: str) -> tuple[str, ...] | None:
+    """Everything but the port of an http address on loopback; None for any other address."""
+    found = _LOOPBACK.fullmatch(uri)
+    return found.groups("") if found else None
 
 
 def _state(source: MultiDict[str, str]) -> str | None:
@@ -130,10 +157,6 @@ def _parse(
     prompts = set(parameters.get("prompt", "").split())
     if prompts - _PROMPTS or ("none" in prompts and len(prompts) > 1):
         raise RefusedRequest("invalid_request", "prompt has a value that is not known")
-    if "none" in prompts:
-        # Nobody can be asked without a page, and a page is what `none` forbids (OIDC Core,
-        # 3.1.2.6).
-        raise RefusedRequest("interaction_required", "a page has to be shown")
     scope = granted_scope(parameters.get("scope"))
     strange = set(parameters.get("scope", "").split()) - set(CLIENT_SCOPES)
     if not scope or strange:
@@ -190,10 +213,8 @@ def _place(services: Services, client: Client, parameters: dict[str, str]) -> st
 
 
 def _acr_values(parameters: dict[str, str]) -> tuple[str, ...]:
-    wanted = tuple(parameters.get("acr_values", "").split())
-    if set(wanted) - set(AssuranceLevel):
-        raise RefusedRequest("invalid_request", "acr_values has a value that is not known")
-    return wanted
+    """A wish, in order (OIDC Core, 3.1.2.1); the token's `acr` says what was reached."""
+    return tuple(v for v in parameters.get("acr_values", "").split() if v in set(AssuranceLevel))
 
 
 def _hinted(services: Services, client: Client, parameters: dict[str, str]) -> SubjectId | None:
@@ -206,7 +227,10 @@ def _hinted(services: Services, client: Client, parameters: dict[str, str]) -> S
         raise RefusedRequest("invalid_request", "id_token_hint is not one of this app's")
     with services.core.store.read() as r:
         found = r.select(Subject, sub=str(claims.get("sub")), limit=1)
-    return found[0].id if found and found[0].client_id == client.id else None
+    if not found or found[0].client_id != client.id:
+        # Erased. To go on as whoever used this browser last would mix two people up.
+        raise RefusedRequest("invalid_request", "id_token_hint speaks of nobody any more")
+    return found[0].id
 
 
 def _to_person(error: UntrustedRequest) -> ResponseReturnValue:

@@ -17,6 +17,7 @@ from agegate.domain.operators import AuthMethod, Client, Service
 from agegate.domain.records import Credential
 
 _CLIENT_GRANTS = frozenset({"authorization_code", "refresh_token"})
+_LONGEST_ID = 128
 _SERVICE_GRANTS = frozenset({"client_credentials"})
 
 
@@ -62,6 +63,11 @@ class Caller(ClientMixin):  # type: ignore[misc]  # Authlib has no types.
         return ()
 
 
+def is_plausible_id(client_id: str) -> bool:
+    """Whether it is worth asking the database, which refuses some characters by an error."""
+    return 0 < len(client_id) <= _LONGEST_ID and client_id.isascii() and client_id.isprintable()
+
+
 def find_caller(services: Services, client_id: str) -> tuple[Caller, Credential] | None:
     with services.core.store.read() as r:
         credential = r.find(Credential, client_id)
@@ -92,7 +98,7 @@ def authenticate(
 
     Raises Authlib's `InvalidClientError`.
     """
-    found = find_caller(services, client_id) if client_id.isascii() else None
+    found = find_caller(services, client_id) if is_plausible_id(client_id) else None
     given = digest(secret or "")
     stored = found[1].secret_hash if found else None
     # Always one comparison, so that an unknown client takes as long as a wrong secret.
