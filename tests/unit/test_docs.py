@@ -206,6 +206,8 @@ def _subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.Argument
 @each_page
 def test_every_agegate_command_named_in_a_document_exists(page: Path) -> None:
     for words in _commands(page, "agegate"):
+        if words and not re.match(r"[\w…\[-]", words[0]):  # a sender's name, not a command
+            continue
         parser, left = _parser(), list(words)
         while (below := _subcommands(parser)) and left and not left[0].startswith(("-", "…")):
             if left[0].isupper():  # `agegate COMMAND --help`
@@ -214,7 +216,7 @@ def test_every_agegate_command_named_in_a_document_exists(page: Path) -> None:
             assert set(chosen) <= set(below), f"agegate {' '.join(words)}"
             parser = below[chosen[0]]
         options = set(parser._option_string_actions)  # noqa: SLF001 - as above
-        for word in left:
+        for word in (w.strip("[]") for w in left):
             if word.startswith("--"):
                 assert word.partition("=")[0] in {*options, "--help"}, f"agegate {' '.join(words)}"
 
