@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-from agegate.domain.errors import AgegateError
+from agegate.domain.errors import AgegateError, NotFoundError
 from agegate.domain.keys import SigningKey
 from agegate.services.keys import KeyService
 
@@ -67,6 +67,9 @@ def _guarded(
 ) -> int:
     try:
         run(open_(), args)
+    except NotFoundError:
+        print(f"agegate keys {args.keys_command}: there is no key of this id", file=sys.stderr)
+        return REFUSED
     except AgegateError as error:
         print(f"agegate keys {args.keys_command}: {error}", file=sys.stderr)
         return REFUSED

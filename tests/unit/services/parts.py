@@ -13,7 +13,7 @@ from agegate.adapters.rules_files import read_rulebook
 from agegate.adapters.sealing import KeyedSealer
 from agegate.adapters.signing import StoredKeySigner, new_signing_key
 from agegate.domain.consent import Consent, request
-from agegate.domain.grants import Flow
+from agegate.domain.grants import Flow, s256
 from agegate.domain.ids import (
     ClientId,
     FlowId,
@@ -33,7 +33,7 @@ from agegate.services.decisions import DecisionService
 from agegate.services.keys import KeyService
 from agegate.services.ledger import LedgerService
 from agegate.services.records import RecordService
-from agegate.services.tokens import TokenService, s256
+from agegate.services.tokens import TokenService
 from agegate.wire.tiers import AssuranceLevel, MethodClass
 from tests.factories import (
     NOON,
