@@ -24,6 +24,8 @@ class Limit:
 LETTERS_TO_ONE_ADDRESS: Final = Limit(name="letters", most=10, per=timedelta(days=1))
 REQUESTS_BY_ONE_BROWSER: Final = Limit(name="requests", most=10, per=timedelta(hours=1))
 PROOFS_FOR_ONE_REQUEST: Final = Limit(name="proofs", most=10, per=timedelta(days=1))
+SIGN_INS_TO_ONE_ADDRESS: Final = Limit(name="sign-in letters", most=5, per=timedelta(days=1))
+"""Counted apart from questions, so that what is left of it tells nobody who was asked today."""
 SIGN_INS_BY_ONE_BROWSER: Final = Limit(name="sign-ins", most=10, per=timedelta(hours=1))
 RESEND_WAIT: Final = timedelta(seconds=60)
 

@@ -30,7 +30,7 @@ from agegate.services.core import Core
 from agegate.services.ending import forget_contact
 from agegate.services.families import end_family
 from agegate.services.letters import post, post_erasure
-from agegate.services.limits import LETTERS_TO_ONE_ADDRESS, SIGN_INS_BY_ONE_BROWSER, count
+from agegate.services.limits import SIGN_INS_BY_ONE_BROWSER, SIGN_INS_TO_ONE_ADDRESS, count
 from agegate.services.ports import Reader, UnitOfWork
 from agegate.wire.tiers import ConsentState
 
@@ -72,7 +72,7 @@ class ParentService:
         index = self._core.address_index(address.value)
         with self._core.store.write() as uow:
             count(uow, SIGN_INS_BY_ONE_BROWSER, browser, self._core.sealer)
-            count(uow, LETTERS_TO_ONE_ADDRESS, index, self._core.sealer)
+            count(uow, SIGN_INS_TO_ONE_ADDRESS, index, self._core.sealer)
             known = uow.select(Parent, index=index, limit=1)
             if known:
                 until = uow.now + SIGN_IN_LINK_FOR

@@ -15,7 +15,8 @@ from agegate.adapters.rules_files import read_rulebook
 from agegate.adapters.sealing import KeyedSealer
 from agegate.adapters.signing import StoredKeySigner, new_signing_key
 from agegate.domain.consent import Consent
-from agegate.domain.ids import ClientId, Digest, FlowId, RecordId, digest
+from agegate.domain.grants import s256
+from agegate.domain.ids import ClientId, Digest, FlowId, OperatorId, RecordId, digest
 from agegate.domain.ledger import Fact, first_break
 from agegate.domain.operators import Operator
 from agegate.domain.people import EmailAddress, Parent, Subject
@@ -37,7 +38,9 @@ from tests.factories import an_operator
 from tests.fakes import FixedClock, Ids, ScriptedCards
 
 RULEBOOK = read_rulebook()
+OPERATOR = OperatorId("storybuddy")
 WEB = ClientId("storybuddy-web")
+VERIFIER = "v" * 43
 TABLET = digest("the tablet of the child")
 PHONE = digest("the phone of the parent")
 PAT = EmailAddress("pat@example.org")
@@ -121,7 +124,7 @@ class World:
             "nonce": None,
             "scope": "openid age consent",
             "resources": ("https://api.storybuddy.example",),
-            "code_challenge": "c" * 43,
+            "code_challenge": s256(VERIFIER),
             "purposes": (),
             "place": "US",
             "locale": "en",
@@ -161,6 +164,24 @@ class World:
 
     def kinds_to(self, to: EmailAddress) -> list[str]:
         return [letter.kind for letter in self.mailer.to(to)]
+
+    # -- the app ---------------------------------------------------------------------------------
+
+    def token(self, flow: FlowId, *, browser: Digest = TABLET) -> str:
+        """Finish a visit begun with this world's PKCE pair, and redeem its code."""
+        self.keys.ensure()
+        finished, code = self.screening.finish(flow, browser=browser)
+        with self.store.read() as r:
+            client = self.core.registration(r, finished.client_id).client
+        redirect_uri = finished.redirect_uri
+        tokens = self.tokens.exchange(
+            client, code=code, redirect_uri=redirect_uri, verifier=VERIFIER
+        )
+        return tokens.access_token
+
+    def introspect(self, token: str) -> dict[str, Any]:
+        """What the app itself is told about its token."""
+        return self.tokens.introspect(WEB, OPERATOR, (), token)
 
     # -- the parent ------------------------------------------------------------------------------
 
