@@ -434,13 +434,17 @@ def _protect_facts() -> None:
         return
     same = " AND ".join(f"NEW.{c} IS OLD.{c}" for c in kept)
     # REPLACE deletes without asking the delete trigger, so whatever it would replace is refused first.
-    for verb in ("INSERT", "UPDATE OF id, seq"):
-        other = "" if verb == "INSERT" else "rowid <> OLD.rowid AND "
-        op.execute(
-            f"CREATE TRIGGER facts_no_replace_on_{verb[:6].lower()} BEFORE {verb} ON facts "
-            f"WHEN EXISTS (SELECT 1 FROM facts WHERE {other}(id = NEW.id OR seq = NEW.seq)) "
-            "BEGIN SELECT RAISE(ABORT, 'facts are append-only'); END"
-        )
+    op.execute(
+        "CREATE TRIGGER facts_no_replace_on_insert BEFORE INSERT ON facts "
+        "WHEN EXISTS (SELECT 1 FROM facts WHERE id = NEW.id OR seq = NEW.seq) "
+        "BEGIN SELECT RAISE(ABORT, 'facts are append-only'); END"
+    )
+    op.execute(
+        "CREATE TRIGGER facts_no_replace_on_update BEFORE UPDATE OF id, seq ON facts "
+        "WHEN EXISTS (SELECT 1 FROM facts "
+        "WHERE rowid <> OLD.rowid AND (id = NEW.id OR seq = NEW.seq)) "
+        "BEGIN SELECT RAISE(ABORT, 'facts are append-only'); END"
+    )
     op.execute(
         "CREATE TRIGGER facts_no_delete BEFORE DELETE ON facts "
         "BEGIN SELECT RAISE(ABORT, 'facts are append-only'); END"

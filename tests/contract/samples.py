@@ -1,4 +1,4 @@
-"""Values of every kind the store keeps, derived from their type hints: a new field can't be forgotten.
+"""Values of every kind the store keeps, from their type hints: a new field can't be forgotten.
 
 `full` fills every field, `bare` leaves out whatever may be left out, `things` searches for trouble.
 """

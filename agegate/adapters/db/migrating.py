@@ -52,7 +52,7 @@ def current(url: str) -> str | None:
 
 
 def migrate(url: str, *, to: str = "head") -> None:
-    """Upgrade to `to`. Two at once do not meet, and whoever is waited for is waited for seconds only.
+    """Upgrade to `to`. Two at once do not meet, and no lock is waited for longer than seconds.
 
     Raises `UnavailableError` when the database is away or somebody holds what a migration needs.
     """
@@ -64,7 +64,8 @@ def migrate(url: str, *, to: str = "head") -> None:
             command.upgrade(config, to)
     except OperationalError:
         raise UnavailableError(
-            "the database is away, or somebody else is migrating it or holds a table; nothing was changed"
+            "the database is away, or somebody else is migrating it or holds a table; "
+            "nothing was changed"
         ) from None
     finally:
         engine.dispose()
@@ -72,7 +73,7 @@ def migrate(url: str, *, to: str = "head") -> None:
 
 @contextmanager
 def _alone(connection: Connection) -> Iterator[None]:
-    """One migration at a time. SQLite has one writer anyway; its transaction begins before the first look."""
+    """One migration at a time. SQLite has one writer anyway, from its first look on."""
     postgresql = connection.dialect.name == "postgresql"
     if postgresql:
         connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": LOCK})

@@ -58,7 +58,7 @@ def private(key: SigningKey) -> ECKey:
 
 
 def header_of(token: str) -> dict[str, Any]:
-    part = token.split(".")[0]
+    part, _, _ = token.partition(".")
     found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     return found
 

@@ -36,7 +36,7 @@ TICK = timedelta(microseconds=1)
 CHAT, SHARE = PurposeId("ai_chat"), PurposeId("disclose:researchlab")
 EXTRA = a_purpose(id=PurposeId("leaderboard"), core=False)
 PURPOSES = (a_purpose(), a_disclosure())
-YES = {CHAT: "grant", SHARE: "grant"}
+YES: Mapping[str, str] = {CHAT: "grant", SHARE: "grant"}
 NEW_PRACTICES = PracticesVersion("sha256:new")
 EARLIER = frozenset({Stage.REQUESTED, Stage.NOTIFIED})
 

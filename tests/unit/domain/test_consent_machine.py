@@ -101,7 +101,7 @@ class LifeOfAConsent(RuleBasedStateMachine):
 
     @rule(target=pages)
     def somebody_loads_a_page(self) -> Consent:
-        """What was seen may be old by the time it is acted on: a duplicate, a second tab, a crash."""
+        """What was seen may be old when it is acted on: a duplicate, a second tab, a crash."""
         return self.consent
 
     # -- events ----------------------------------------------------------------------------------

@@ -53,6 +53,11 @@ def a_chain(length: int) -> list[Fact]:
     return entries
 
 
+def changed(fact: Fact, field: str, value: Any) -> Fact:
+    fields: dict[str, Any] = {field: value}
+    return replace(fact, **fields)
+
+
 # -- bytes ---------------------------------------------------------------------------------------
 
 
@@ -143,7 +148,7 @@ CHANGES: dict[str, Any] = {
 @pytest.mark.parametrize("where", [0, 4, 8])
 def test_law_81_any_changed_field_is_found(field: str, where: int) -> None:
     chain = a_chain(9)
-    chain[where] = replace(chain[where], **{field: CHANGES[field]})
+    chain[where] = changed(chain[where], field, CHANGES[field])
     assert first_break(chain) == Break(seq=where + 1, reason="changed")
 
 
@@ -194,7 +199,7 @@ def test_law_81_a_doubled_entry_is_found() -> None:
 @pytest.mark.parametrize("lost", ["seq", "leaf", "head"])
 def test_law_81_an_entry_without_its_hashes_is_found(lost: str) -> None:
     chain = a_chain(3)
-    chain[1] = replace(chain[1], **{lost: None})
+    chain[1] = changed(chain[1], lost, None)
     broken = first_break(chain)
     assert broken is not None
     assert broken.seq == 2
@@ -225,8 +230,7 @@ def test_law_81_any_changed_byte_is_found(data: st.DataObject) -> None:
     text = str(getattr(chain[where], field))
     place = data.draw(st.integers(0, len(text) - 1))
     letter = data.draw(st.sampled_from("0123456789abcdefxyz").filter(lambda c: c != text[place]))
-    changed = text[:place] + letter + text[place + 1 :]
-    chain[where] = replace(chain[where], **{field: changed})
+    chain[where] = changed(chain[where], field, text[:place] + letter + text[place + 1 :])
     broken = first_break(chain)
     assert broken is not None
     assert broken.seq == where + 1

@@ -163,7 +163,7 @@ AGES = {
 def test_every_tier_need_and_stage(tier: AgeTier, below: int, stage: Stage | None) -> None:
     lower, upper = AGES[tier]
     subject = a_child(lower=lower, upper=upper, turns_on=None)
-    consents = () if stage is None else (granted(stage=stage),)
+    consents = [] if stage is None else [granted(stage=stage)]
     found = standing(subject, *consents, rules=some_rules(consent_required_below=below))
     assert found.tier is tier
     assert (found.claims.age_tier, found.claims.lower, found.claims.upper) == (tier, lower, upper)
