@@ -24,6 +24,8 @@ from agegate.web.words import day_in_words, span_in_words
 from agegate.wire.tiers import AgeTier
 
 REFRESH_S = 15
+_ANSWERS = frozenset({"birth_month", "birth_year", "birth_day"})
+"""A first page that was open in a second tab still sends these; they answer nothing any more."""
 
 
 def screening_blueprint(services: Services, browser: BrowserSession, forms: FormGuard) -> Blueprint:
@@ -77,7 +79,7 @@ class VisitPages:
         match view.step:
             case NextStep.AGE_SCREEN:
                 self._screening.answer_age(flow_id, fields, browser=here)
-            case NextStep.PARENT_CONTACT:
+            case NextStep.PARENT_CONTACT if not _ANSWERS & fields.keys():
                 self._asking.ask(flow_id, read_email(fields, "parent_email"), browser=here)
             case NextStep.CONSENT_PENDING if "continue_limited" in fields:
                 return self._finish(flow_id, limited=True)
