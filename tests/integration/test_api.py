@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -21,6 +22,8 @@ from werkzeug.test import TestResponse
 
 from agegate.adapters.db.store import SqlStore
 from agegate.bootstrap import Services, open_services
+from agegate.cli.ledger import verify_signature
+from agegate.domain.ledger_files import check_file
 from agegate.services.decisions import Reason
 from agegate.settings import Settings
 from agegate.web import create_app
@@ -64,13 +67,19 @@ class Live(Parts):
         )
 
 
+@contextmanager
+def opened(database_url: str) -> Iterator[Services]:
+    env = {"AGEGATE_ENV": "test", "AGEGATE_DATABASE_URL": database_url}
+    services = open_services(Settings.from_env(env | {"AGEGATE_PUBLIC_URL": URL}))
+    yield services
+    assert isinstance(services.core.store, SqlStore)
+    services.core.store.close()
+
+
 @pytest.fixture
 def services(migrated_sqlite_url: str) -> Iterator[Services]:
-    env = {"AGEGATE_ENV": "test", "AGEGATE_DATABASE_URL": migrated_sqlite_url}
-    opened = open_services(Settings.from_env(env | {"AGEGATE_PUBLIC_URL": URL}))
-    yield opened
-    assert isinstance(opened.core.store, SqlStore)
-    opened.core.store.close()
+    with opened(migrated_sqlite_url) as services:
+        yield services
 
 
 @pytest.fixture
@@ -496,6 +505,42 @@ def test_no_answer_holds_a_parents_address_or_an_inner_id(client: FlaskClient, l
     text = "".join(client.get(path, headers=basic()).text for path in paths) + ask(client).text
     assert "pa_maria" not in text
     assert "su_mia" not in text
+
+
+# --- PostgreSQL --------------------------------------------------------------------------------
+
+
+def test_the_answers_are_the_same_on_postgresql(migrated_postgres_url: str) -> None:
+    with opened(migrated_postgres_url) as services:
+        live = Live(services)
+        client = create_app(services).test_client()
+        live.granted()
+        assert ask(client).json["decision"] is True  # type: ignore[index]  # It is an object.
+        live.change("cr_1", "withdraw")
+        answer = ask(client).json
+        assert answer is not None
+        assert answer["context"]["reason_code"] == "withdrawn"
+        record = client.get("/v1/consents/cr_1", headers=basic()).json
+        assert record is not None
+        assert record["events"][-1]["event_state"] == "dpv:ConsentWithdrawn"
+        events = client.get("/v1/events", headers=basic()).json
+        assert events is not None
+        assert [e["type"] for e in events["events"]][-1] == "consent.withdrawn"
+        assert services.ledger.verify().ok
+        assert check_file(services.ledger.export(), verify=verify_signature).ok
+        assert check_file([json.dumps(services.ledger.prove("cr_1"))], verify=verify_signature).ok
+
+
+def test_bytes_that_postgresql_cannot_hold_are_no_server_error(migrated_postgres_url: str) -> None:
+    with opened(migrated_postgres_url) as services:
+        Live(services)
+        client = create_app(services).test_client()
+        for name in ("%00", "a%00b", "%ED%A0%80"):
+            for path in (f"/v1/subjects/{name}/consents", f"/v1/consents/{name}"):
+                assert_problem(client.get(path, headers=basic()), 404, "not_found")
+        assert ask(client, **basic("story\x00buddy")).status_code == 401
+        about = QUESTION | {"subject": {"type": "subject", "id": "sub\x00mia"}}
+        assert ask(client, about).json["decision"] is False  # type: ignore[index]  # It is an object.
 
 
 # --- the document ------------------------------------------------------------------------------
