@@ -59,7 +59,8 @@ class RowMapper(Generic[T]):
                 lambda v, id_: self._sealer.seal(v.value.encode(), context=place + id_),
                 lambda v, id_: kind(self._sealer.open(bytes(v), context=place + id_).decode()),
             )
-        if is_mapping(hint):  # A dict could be changed by whoever holds it, so each reader gets its own.
+        if is_mapping(hint):
+            # A dict could be changed by whoever holds it, so each reader gets its own.
             return (lambda v, _: dumps(v)), (lambda v, _: from_plain(kind, json.loads(v)))
         if is_nested(hint):
             return (lambda v, _: dumps(v)), (lambda v, _: _nested(kind, v))
