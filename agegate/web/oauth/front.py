@@ -76,7 +76,7 @@ def client_credentials(form: Mapping[str, str]) -> tuple[str, str | None, str]:
     if "client_assertion" in form or "client_assertion_type" in form:
         if headers or "client_secret" in form:
             raise InvalidRequestError("more than one way of client authentication")
-        raise InvalidClientError(description="client assertions are not supported yet")
+        raise InvalidClientError(status_code=401, description="client assertions are not supported")
     if headers:
         if "client_secret" in form:
             raise InvalidRequestError("more than one way of client authentication")

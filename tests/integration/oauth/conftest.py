@@ -11,6 +11,7 @@ import pytest
 from agegate.bootstrap import migrate
 from tests.integration.oauth.listener import Listener
 from tests.integration.oauth.world import World, settings_for
+from tests.support.databases import PostgresServer
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +44,32 @@ def any_world(request: pytest.FixtureRequest) -> Iterator[World]:
     world = World.open(settings_for(request.getfixturevalue("migrated_postgres_url")))
     yield world
     world.close()
+
+
+@pytest.fixture(scope="module")
+def _both_databases(
+    furnished: tuple[Path, dict[str, str]],
+    postgres_server: PostgresServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[dict[str, World]]:
+    folder, secrets = furnished
+    copy = tmp_path_factory.mktemp("both") / "agegate"
+    shutil.copytree(folder, copy)
+    name = postgres_server.create(template=postgres_server.migrated_template(migrate))
+    worlds = {
+        "sqlite": World.open(settings_for(f"sqlite:///{copy / 'agegate.db'}"), secrets),
+        "postgres": World.open(settings_for(postgres_server.url(name))),
+    }
+    yield worlds
+    for world in worlds.values():
+        world.close()
+    postgres_server.drop(name)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def both_worlds(request: pytest.FixtureRequest, _both_databases: dict[str, World]) -> World:
+    """One world for a whole file, for requests that are refused and leave nothing behind."""
+    return _both_databases[request.param]
 
 
 @pytest.fixture

@@ -59,10 +59,10 @@ NEAR_MISSES = {
 
 @pytest.mark.parametrize("case", NEAR_MISSES)
 def test_rfc9700_2_1_a_redirect_that_is_nearly_right_is_refused(
-    any_world: World, case: str
+    both_worlds: World, case: str
 ) -> None:
     given = NEAR_MISSES[case]
-    response = any_world.browser().authorize(redirect_uri=given)
+    response = both_worlds.browser().authorize(redirect_uri=given)
     assert response.status_code == 400
     assert "Location" not in response.headers
     assert 'data-page="oauth_error"' in response.text
@@ -92,9 +92,9 @@ def test_rfc6749_3_1_what_trust_rests_on_is_sent_once(world: World, doubled: str
     ["nobody", "", "api", "WEB", "web ", "web\x00", "wéb", "web'--", "a" * 5000, HOSTILE],
 )
 def test_rfc6749_4_1_2_1_an_unknown_client_gets_a_page_and_no_redirect(
-    any_world: World, client_id: str
+    both_worlds: World, client_id: str
 ) -> None:
-    response = any_world.browser().authorize(client_id=client_id)
+    response = both_worlds.browser().authorize(client_id=client_id)
     assert response.status_code == 400
     assert "Location" not in response.headers
     assert CALLBACK not in response.text

@@ -77,10 +77,10 @@ CASES: dict[str, tuple[dict[str, str | None], str]] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_request_that_is_not_allowed_goes_back_with_iss_and_state(
-    any_world: World, case: str
+    both_worlds: World, case: str
 ) -> None:
     overrides, error = CASES[case]
-    assert refusal(any_world.browser().authorize(**overrides)) == error
+    assert refusal(both_worlds.browser().authorize(**overrides)) == error
 
 
 @pytest.mark.parametrize(
