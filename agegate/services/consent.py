@@ -185,7 +185,7 @@ class ConsentService:
             change = consent.decide(answers, view.purposes, parent=parent.id, now=uow.now)
             consent = self._core.record(uow, change)
             if consent.stage is Stage.DENIED:
-                forget_contact(uow, consent)
+                forget_contact(uow, consent, keep_links=True)
             else:
                 if not known:
                     uow.add(parent)
@@ -343,7 +343,7 @@ def withdraw_consent(uow: UnitOfWork, core: Core, consent: Consent) -> Consent:
     if parent is not None:
         post_withdrawal(uow, core, registered, after, to=parent.address)
     if consent.stage is Stage.DECIDED:
-        forget_contact(uow, after)
+        forget_contact(uow, after, keep_links=True)
     return after
 
 

@@ -21,10 +21,13 @@ def spend_grant(uow: UnitOfWork, consent: Consent) -> None:
         carried = uow.find(Consent, carried.replaces) if carried.replaces else None
 
 
-def forget_contact(uow: UnitOfWork, consent: Consent) -> None:
-    """Delete the address a child gave, its links and letters not yet sent (16 CFR 312.5(c)(1))."""
+def forget_contact(uow: UnitOfWork, consent: Consent, *, keep_links: bool = False) -> None:
+    """Delete the address a child gave, its links and letters not yet sent (16 CFR 312.5(c)(1)).
+
+    `keep_links` lets a parent who has just answered see what was recorded; a link names nobody.
+    """
     uow.delete(ProofRun, consent.id)
-    for link in uow.select(Link, target=consent.id):
+    for link in () if keep_links else uow.select(Link, target=consent.id):
         uow.delete(Link, link.id)
     for state in (Delivery.WAITING, Delivery.SENDING):
         # One that is being sent is dropped too, lest it be sent again when its lease is over.

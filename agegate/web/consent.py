@@ -10,8 +10,14 @@ from flask import Blueprint, Response, g, redirect, request
 from flask.typing import ResponseReturnValue
 
 from agegate.bootstrap import Services
-from agegate.domain.consent import Stage
-from agegate.domain.errors import FieldErrors, LinkExpiredError, NotAllowedNowError, VendorError
+from agegate.domain.consent import Consent, Stage
+from agegate.domain.errors import (
+    ConflictError,
+    FieldErrors,
+    LinkExpiredError,
+    NotAllowedNowError,
+    VendorError,
+)
 from agegate.domain.operators import Operator, Purpose
 from agegate.services.consent import ParentStep, RequestView
 from agegate.services.letters import titles
@@ -21,6 +27,9 @@ from agegate.web.security import BrowserSession, FormGuard, origin_of
 from agegate.web.words import day_in_words, span_in_words, translator
 
 _BACK_WITHIN_S: Final = 60 * 60 * 2
+_EARLIER: Final = frozenset({"continue", "method", "change_method", "not_my_child"})
+"""Buttons of pages before the decision; one pressed in an old tab leads on and decides nothing."""
+_MAY_WITHDRAW: Final = frozenset({Stage.GRANTED, Stage.STALE, Stage.DECIDED})
 _MINUTES = {"email_plus": 1, "payment_transaction": 2}
 _INCONCLUSIVE = frozenset({"prepaid_not_accepted", "holder_not_notified"})
 
@@ -91,19 +100,25 @@ class RequestPages:
                     link,
                     view,
                 )
-            case ParentStep.DECISION:
-                answers = {
-                    name.removeprefix("purpose."): value
-                    for name, value in fields.items()
-                    if name.startswith("purpose.")
-                }
-                self._consent.decide(link, answers)
+            case ParentStep.DECISION if not _EARLIER & fields.keys():
+                self._decide(link, _answers(fields))
+            case ParentStep.SECOND_STEP | ParentStep.OUTCOME if _answers(fields):
+                if not _is_what_was_decided(view.consent, _answers(fields)):
+                    raise ConflictError("this has already been decided")
             case _:
                 pass
         return redirect(f"/parent/request/{link}", 303)
 
+    def _decide(self, link: str, answers: dict[str, str]) -> None:
+        """Of two different answers at once the second is told; the same one twice is one answer."""
+        try:
+            self._consent.decide(link, answers)
+        except ConflictError:
+            if not _is_what_was_decided(self._consent.look(link).consent, answers):
+                raise
+
     def _choose(self, view: RequestView, link: str, fields: dict[str, str]) -> ResponseReturnValue:
-        if "change_method" in fields:
+        if _EARLIER & fields.keys() - {"method"}:
             return redirect(f"/parent/request/{link}", 303)
         key = fields.get("method", "")
         if not key:
@@ -120,7 +135,7 @@ class RequestPages:
     ) -> ResponseReturnValue:
         if after.failed is not None:
             state = "inconclusive" if after.failed in _INCONCLUSIVE else "failed"
-            key = before.proof.method if before.proof else after.methods[0].key
+            key = before.proof.method if before.proof else _usable(after)[0]
             return self._proof(after, link, key, state)
         if after.step is ParentStep.PROOF and after.proof is not None:
             if after.waiting or after.proof.url is None:
@@ -130,6 +145,8 @@ class RequestPages:
 
     def show_withdraw(self, link: str) -> ResponseReturnValue:
         view = _begin_page(self._consent.look(link))
+        if view.consent.stage not in _MAY_WITHDRAW:
+            return redirect(f"/parent/request/{link}", 303)
         return page(
             "withdraw_confirm",
             record=view.consent.id,
@@ -197,9 +214,9 @@ class RequestPages:
                     **shared,
                 )
             case ParentStep.METHOD if proof == "error":
-                return self._proof(view, link, view.methods[0].key, "error")
+                return self._proof(view, link, _usable(view)[0], "error")
             case ParentStep.METHOD:
-                methods = [_method(view, m.key) for m in view.methods if m.why_not is None]
+                methods = [_method(view, key) for key in _usable(view)]
                 return page("parent_method", errors=errors, methods=methods, **shared)
             case ParentStep.PROOF if view.proof is not None:
                 return self._proof(view, link, view.proof.method, proof)
@@ -219,12 +236,11 @@ class RequestPages:
     def _proof(self, view: RequestView, link: str, key: str, state: str) -> str:
         if view.proof is not None and view.proof.url is not None:
             g.form_targets = (origin_of(view.proof.url),)
-        usable = [m for m in view.methods if m.why_not is None]
         return page(
             "parent_proof",
             method=_method(view, key),
             state=state,
-            can_change=len(usable) > 1 or state in {"failed", "inconclusive", "error"},
+            can_change=len(_usable(view)) > 1 or state in {"failed", "inconclusive", "error"},
             refresh_s=15,
             **_shared(view, self._forms, link),
         )
@@ -277,6 +293,27 @@ class RequestPages:
 def _begin_page(view: RequestView) -> RequestView:
     g.language = view.consent.locale
     return view
+
+
+def _usable(view: RequestView) -> list[str]:
+    return [m.key for m in view.methods if m.why_not is None]
+
+
+def _answers(fields: dict[str, str]) -> dict[str, str]:
+    return {
+        name.removeprefix("purpose."): value
+        for name, value in fields.items()
+        if name.startswith("purpose.")
+    }
+
+
+def _is_what_was_decided(consent: Consent, answers: dict[str, str]) -> bool:
+    granted = {id_ for id_, answer in answers.items() if answer == "grant"}
+    refused = {id_ for id_, answer in answers.items() if answer == "refuse"}
+    said = set(consent.granted) - set(consent.carried)
+    if consent.stage is Stage.DENIED:  # with a core purpose refused, the rest has no effect
+        said = set(consent.purposes) - set(consent.refused)
+    return consent.decided_at is not None and (granted, refused) == (said, set(consent.refused))
 
 
 def _shared(view: RequestView, forms: FormGuard, link: str) -> dict[str, Any]:

@@ -70,6 +70,7 @@ _LINKS: Final = {
     "/parent/sign-in/": "sign_in",
     "/parent/confirm/": "confirm",
 }
+_VISITS: Final = ("/parent/request/", "/flow/")
 _RETRY_AFTER_S: Final = 5
 _PROGRAMS: Final = (
     "/oauth/",
@@ -150,11 +151,14 @@ def _answer(code: Problem, status: int, detail: str | None) -> Response:
         kind = next((k for path, k in _LINKS.items() if request.path.startswith(path)), "unknown")
         sign_in = "/parent/" if kind == "sign_in" else None
         return make_response(page("link_expired", kind=kind, sign_in_url=sign_in), status)
+    # Where somebody else was first, the way on is the same page as it is now.
+    stays = status == 409 and request.path.startswith(_VISITS)  # noqa: PLR2004 - conflict
     text = page(
         "error",
         kind=_KINDS.get(code, "internal"),
         request_id=g.get("request_id", ""),
         retry_after=None,
-        home_url="/",
+        home_url=request.path if stays else "/",
+        stays=stays,
     )
     return make_response(text, status)
