@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn, TypeVar
 from flask import Blueprint, Flask, Response, g, jsonify, request
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ValidationError
-from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.exceptions import UnsupportedMediaType
 
 from agegate.bootstrap import Services
 from agegate.domain.consent_record import PATH as SCHEMA_PATH
@@ -130,9 +130,7 @@ def _json_body() -> object:
     """
     if request.mimetype != "application/json":
         raise UnsupportedMediaType
-    data = request.get_data(cache=False)
-    if len(data) > LARGEST_BODY:
-        raise RequestEntityTooLarge
+    data = request.get_data(cache=False)  # no more than `max_content_length`
     try:
         return json.loads(
             data.decode("utf-8"), object_pairs_hook=_no_doubles, parse_constant=_no_constants

@@ -68,9 +68,9 @@ class Live(Parts):
 
 
 @contextmanager
-def opened(database_url: str) -> Iterator[Services]:
+def opened(database_url: str, public_url: str = URL) -> Iterator[Services]:
     env = {"AGEGATE_ENV": "test", "AGEGATE_DATABASE_URL": database_url}
-    services = open_services(Settings.from_env(env | {"AGEGATE_PUBLIC_URL": URL}))
+    services = open_services(Settings.from_env(env | {"AGEGATE_PUBLIC_URL": public_url}))
     yield services
     assert isinstance(services.core.store, SqlStore)
     services.core.store.close()
@@ -429,6 +429,15 @@ def test_a_revoked_token_is_not_good(client: FlaskClient, live: Live) -> None:
     token = headers["Authorization"].partition(" ")[2]
     assert client.post("/oauth/revoke", data={"token": token}, headers=basic()).status_code == 200
     answer = ask(client, **headers)
+    assert_problem(answer, 401, "unauthorized")
+
+
+def test_a_token_for_another_address_of_ours_is_not_good(
+    client: FlaskClient, migrated_sqlite_url: str
+) -> None:
+    headers = bearer(client)
+    with opened(migrated_sqlite_url, "http://localhost:8000") as elsewhere:
+        answer = ask(create_app(elsewhere).test_client(), **headers)
     assert_problem(answer, 401, "unauthorized")
 
 

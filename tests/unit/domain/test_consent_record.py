@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,21 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import agegate.web
-from agegate.domain.consent_record import PROFILE, SCHEMA_VERSION, record_uuid
+from agegate.domain.change import NewFact
+from agegate.domain.consent import Consent, Stage
+from agegate.domain.consent_record import (
+    PROFILE,
+    SCHEMA_VERSION,
+    RecordParts,
+    consent_record,
+    record_uuid,
+)
 from agegate.domain.ids import PurposeId, RecordId
+from agegate.domain.ledger import Fact, FactKind
 from agegate.domain.people import Subject
-from tests.factories import an_operator
+from agegate.domain.records import StoredNotice
+from agegate.wire.tiers import ConsentState
+from tests.factories import a_disclosure, an_operator
 from tests.unit.services.parts import CHAT, LAB, OURS, Parts, new_practices
 
 _SCHEMA: dict[str, Any] = json.loads(
@@ -217,6 +229,65 @@ def test_a_letter_to_the_wrong_person_is_not_told_as_a_parents_answer(parts: Par
     parts.change("cr_1", "refuse", "not_my_child")
     last = record_of(parts)["events"][-1]
     assert (last["event_type"], last["entity_id"]) == ("not_my_child", "addressee-of:cr_1")
+
+
+def parts_of(parts: Parts) -> RecordParts:
+    with parts.store.read() as r:
+        consent = r.get(Consent, "cr_1")
+        return RecordParts(
+            consent=consent,
+            operator=an_operator(),
+            client=an_operator().clients[0],
+            sub=None,
+            notice=r.get(StoredNotice, consent.notice),
+            facts=tuple(r.select(Fact, record="cr_1")),
+            state=ConsentState.GRANTED,
+            authority=None,
+            public_url="https://age.example",
+        )
+
+
+def test_a_record_of_an_app_that_is_no_more_names_none(parts: Parts) -> None:
+    parts.granted()
+    gone = consent_record(replace(parts_of(parts), client=None))
+    assert "service" not in gone["pii_processing"]
+    assert "authority_party" not in gone["pii_processing"]
+    Draft202012Validator(_SCHEMA).validate(gone)
+
+
+def test_without_its_notice_a_purpose_is_told_as_declared(parts: Parts) -> None:
+    parts.granted()
+    lost = consent_record(replace(parts_of(parts), notice=None))
+    chat = lost["pii_processing"]["purposes"][0]
+    assert (chat["purpose"], chat["core"]) == ("Make stories with an AI", True)
+    assert lost["pii_processing"]["language"] == "en"
+
+
+def test_a_purpose_nobody_knows_any_more_keeps_its_id_and_decision(parts: Parts) -> None:
+    parts.granted()
+    operator = an_operator(purposes=(a_disclosure(),))
+    lost = consent_record(replace(parts_of(parts), notice=None, operator=operator))
+    chat = lost["pii_processing"]["purposes"][0]
+    assert (chat["purpose"], chat["decision"], chat["pii_information"]) == (CHAT, "granted", [])
+    Draft202012Validator(_SCHEMA).validate(lost)
+
+
+def test_facts_that_are_no_step_of_a_consent_are_no_events(parts: Parts) -> None:
+    parts.granted()
+    before = record_of(parts)["events"]
+    with parts.store.write() as uow:
+        uow.state(NewFact(kind=FactKind.CONTACT_DELETED, record=RecordId("cr_1")))
+        uow.commit()
+    assert record_of(parts)["events"] == before
+
+
+def test_a_yes_that_waits_for_its_second_step_is_told_so(parts: Parts) -> None:
+    parts.granted()
+    made = parts_of(parts)
+    waiting = replace(made.consent, stage=Stage.DECIDED, granted_at=None)
+    record = consent_record(replace(made, consent=waiting, state=ConsentState.PENDING))
+    assert record["pii_processing"]["purposes"][0]["decision"] == "awaiting_confirmation"
+    Draft202012Validator(_SCHEMA).validate(record)
 
 
 def test_the_uuid_of_a_record_is_of_version_4_and_always_the_same() -> None:

@@ -305,6 +305,16 @@ def test_law_11_each_check_leaves_one_line_without_a_subject(
     assert "poem" not in everything
 
 
+def test_law_11_an_answer_that_is_given_once_more_is_logged_once_more(
+    parts: Parts, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts.granted()
+    answer = ask(parts)
+    with caplog.at_level(logging.INFO, logger="agegate.decisions"):
+        parts.decisions.log(answer)
+    assert caplog.messages[-1].startswith("decision=True tier=child record=cr_1")
+
+
 def test_a_question_does_not_show_its_subject(parts: Parts) -> None:
     assert "sub-mia" not in repr(a_question())
 

@@ -146,6 +146,7 @@ def test_a_cut_tail_is_found_by_its_checkpoint(parts: Parts) -> None:
     [
         ({"signature": "a.b.c"}, "its signature is not ours"),
         ({"signature": ""}, "its signature is not ours"),
+        ({"signature": "W10.W10.W10"}, "its signature is not ours"),
         ({"head": "0" * 64}, "says something else than what was signed"),
     ],
 )
@@ -170,6 +171,14 @@ def test_a_checkpoint_outlives_its_key(parts: Parts) -> None:
     parts.signer.forget()
     report = parts.ledger.verify()
     assert (report.ok, report.unproven) == (True, 1)
+
+
+def test_a_break_is_told_once_and_not_again_for_each_checkpoint_behind_it(parts: Parts) -> None:
+    parts.ledger.checkpoint()
+    tamper(parts, Fact, id_of(parts, 2).__eq__, record="cr_other")
+    report = parts.ledger.verify()
+    assert numbers(report) == (False, 2)
+    assert report.problems == ()
 
 
 def test_a_consent_changed_behind_the_ledgers_back_is_found(parts: Parts) -> None:
@@ -230,6 +239,19 @@ def test_a_checkpoint_numbers_what_waits_first(parts: Parts) -> None:
     parts.change("cr_2", "withdraw")
     assert parts.ledger.checkpoint().size == len(parts.store.entries())
     assert parts.ledger.verify().waiting == 0
+
+
+def test_two_checkpoints_at_once_are_one(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    first: list[Checkpoint] = []
+    write = parts.store.write
+
+    def race() -> Any:
+        monkeypatch.undo()
+        first.append(parts.ledger.checkpoint())
+        return write()
+
+    monkeypatch.setattr(parts.store, "write", race)
+    assert parts.ledger.checkpoint() == first[0]
 
 
 # --- offline -----------------------------------------------------------------------------------
@@ -315,6 +337,32 @@ def test_an_export_whose_end_was_cut_off_with_its_checkpoint_is_found(parts: Par
     )
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"type":"secret"}',
+        '{"type":"checkpoint","size":true,"head":"0","at":"2026-11-22","signature":""}',
+        '{"type":"checkpoint","size":1}',
+        '{"type":"jwks","keys":7}',
+    ],
+)
+def test_a_strange_line_in_an_export_is_refused(parts: Parts, line: str) -> None:
+    with pytest.raises(UnreadableFileError, match="line 2 is not one of an export"):
+        check([export(parts)[0], line])
+
+
+@pytest.mark.parametrize("field", ["operator", "client", "record"])
+def test_an_id_that_is_not_text_is_refused(parts: Parts, field: str) -> None:
+    lines = export(parts)
+    lines[1] = json.dumps(json.loads(lines[1]) | {field: 7})
+    with pytest.raises(UnreadableFileError):
+        check(lines)
+
+
+def test_an_empty_line_is_no_line(parts: Parts) -> None:
+    assert check(["\n", *export(parts), "\n"]).ok
+
+
 @pytest.mark.parametrize("without", ["jwks", "agegate-ledger"])
 def test_half_an_export_is_refused(parts: Parts, without: str) -> None:
     lines = [line for line in export(parts) if json.loads(line)["type"] != without]
@@ -362,6 +410,28 @@ def test_a_spoiled_proof_proves_nothing(
     proof = parts.ledger.prove("cr_1")
     spoil(proof)
     assert not check([json.dumps(proof)]).ok
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda p: p.pop("facts"),
+        lambda p: p["start"].update(number="many"),
+        lambda p: p.update(leaves=["not hex"] * len(p["leaves"])),
+        lambda p: p.update(keys=7),
+        lambda p: p.update(checkpoint=[]),
+    ],
+)
+def test_a_proof_of_another_form_is_refused(
+    parts: Parts, spoil: Callable[[dict[str, Any]], object]
+) -> None:
+    proof = parts.ledger.prove("cr_1")
+    spoil(proof)
+    try:
+        fine = check([json.dumps(proof)]).ok
+    except UnreadableFileError:
+        fine = False
+    assert not fine
 
 
 def test_nothing_can_be_proved_of_an_unknown_record(parts: Parts) -> None:

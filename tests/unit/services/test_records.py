@@ -100,6 +100,12 @@ def test_a_record_names_the_authority_of_the_childs_place(parts: Parts) -> None:
         assert processing["authority_party"]["party_id"] == authority
 
 
+def test_no_authority_is_made_up(parts: Parts) -> None:
+    parts.apply(an_operator(establishment="BR"))
+    parts.ask(parts.subject(place="BR"))
+    assert "authority_party" not in parts.records.record(OURS, "cr_1")["pii_processing"]
+
+
 def test_law_83_a_receipt_is_the_signed_record_with_an_id_of_its_own(parts: Parts) -> None:
     parts.granted()
     claims = parts.signer.verify(parts.records.receipt(OURS, "cr_1"), typ=RECEIPT_TYPE)
