@@ -77,6 +77,9 @@ class AgeClient:
         self._metadata: dict[str, Any] = {}
         self._service_token: tuple[str, float] = ("", 0.0)
 
+    def close(self) -> None:
+        self._http.close()
+
     # -- the visitor goes and comes back -----------------------------------------------------------
 
     def leave(self, *, hint: str | None = None, locale: str | None = None) -> Leaving:

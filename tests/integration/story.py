@@ -71,8 +71,7 @@ class Browser:
     """One person's browser. It follows redirects, but not out to `stop_at`."""
 
     def __init__(self, stop_at: str = CALLBACK) -> None:
-        self._http = requests.Session()
-        self._http.trust_env = False
+        self._cookies = requests.cookies.RequestsCookieJar()
         self._stop_at = stop_at
         self.page = Page("", "")
         self.landed = ""
@@ -83,7 +82,7 @@ class Browser:
 
     def ask(self, url: str) -> Any:
         """What a script of the page would get."""
-        return self._http.get(url, timeout=TIMEOUT_S).json()
+        return self._send("GET", url, {}).json()
 
     def press(self, *buttons: str, value: str | None = None, **fields: str) -> Page:
         """Fill in `fields` and press a button, or the one without a name."""
@@ -101,15 +100,19 @@ class Browser:
             if url.startswith(self._stop_at):
                 self.landed = url
                 return self.page
-            response = self._http.request(
-                method, url, data=data, allow_redirects=False, timeout=TIMEOUT_S
-            )
+            response = self._send(method, url, data)
             if not response.is_redirect:
                 self.page = Page(url, response.text)
                 return self.page
             url = urljoin(url, response.headers["Location"])
             method, data = "GET", {}
         raise AssertionError("too many redirects")
+
+    def _send(self, method: str, url: str, data: dict[str, str]) -> requests.Response:
+        with requests.Session() as http:  # closed at once: a server may be killed any moment
+            http.trust_env = False
+            http.cookies = self._cookies
+            return http.request(method, url, data=data, allow_redirects=False, timeout=TIMEOUT_S)
 
 
 @dataclass(slots=True)
@@ -120,6 +123,16 @@ class House:
     env: dict[str, str]
     registered: Registered
     server: Process | None = None
+    _clients: list[AgeClient] = field(default_factory=list)
+
+    def client(self) -> AgeClient:
+        """StoryBuddy's own OAuth client."""
+        self._clients.append(AgeClient(self.registered))
+        return self._clients[-1]
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.close()
 
     @property
     def url(self) -> str:
