@@ -142,10 +142,14 @@ def _verify(open_: Open, args: argparse.Namespace) -> int:
 
 
 def _show(report: Report) -> None:
+    if report.ok and report.record is not None:
+        print(f"Record {report.record}: its facts stand under the checkpoint at {report.size}.")
+        return
     if report.ok:
         print(f"The ledger is whole: {report.size} entries, head {report.head}.")
     else:
-        print("The ledger is NOT what it was.")
+        what = "The ledger is" if report.record is None else "These facts are"
+        print(f"{what} NOT what was written.")
     if report.first_break is not None:
         print(f"  entry {report.first_break.seq}: {report.first_break.reason}")
     for problem in report.problems:

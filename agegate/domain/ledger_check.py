@@ -48,6 +48,8 @@ class Report:
     unproven: int
     """Checkpoints whose key nobody publishes any more: compared, not proven."""
     problems: tuple[str, ...]
+    record: str | None = None
+    """The record whose facts a proof shows; None where a whole ledger was checked."""
 
     @property
     def ok(self) -> bool:
@@ -57,6 +59,7 @@ class Report:
         found = self.first_break
         return {
             "ok": self.ok,
+            "record": self.record,
             "size": self.size,
             "head": self.head,
             "first_break": found and {"number": found.seq, "reason": found.reason},

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -155,7 +156,7 @@ def _check_proof(raw: dict[str, Any], *, verify: VerifyWith, trusted: Jwks | Non
         raise UnreadableFileError("this proof is not of our form") from None
     walk.size = start + len(leaves)
     walk.heads[walk.size] = walk.head
-    return _report(walk, [checkpoint], keys, verify)
+    return replace(_report(walk, [checkpoint], keys, verify), record=record)
 
 
 def _first_strange(

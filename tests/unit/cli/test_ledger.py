@@ -74,7 +74,7 @@ def test_a_broken_ledger_is_status_1_and_says_where(
     break_entry(parts, 5)
     assert run("verify") == 1
     text = capsys.readouterr().out
-    assert "NOT what it was" in text
+    assert "The ledger is NOT what was written." in text
     assert "entry 5: changed" in text
     assert run("verify", "--json") == 1
     report = json.loads(capsys.readouterr().out)
@@ -113,6 +113,12 @@ def test_a_proof_is_written_and_verified(
     assert run("prove", "cr_1", "--out", out) == 0
     assert "5 facts under the checkpoint at 7" in capsys.readouterr().out
     assert offline("verify", out) == 0
+    assert "Record cr_1: its facts stand under the checkpoint at 7." in capsys.readouterr().out
+    out.write_text(out.read_text().replace('"refused": ["disclose:researchlab"]', '"refused": []'))
+    assert offline("verify", out, "--json") == 1
+    assert json.loads(capsys.readouterr().out)["record"] == "cr_1"
+    assert offline("verify", out) == 1
+    assert "These facts are NOT what was written." in capsys.readouterr().out
     assert run("prove", "cr_9", "--out", tmp_path / "other.json") == 1
     assert "holds nothing about this record" in capsys.readouterr().err
     assert not (tmp_path / "other.json").exists()
