@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from agegate.domain.errors import LinkExpiredError
@@ -33,4 +35,6 @@ class SignedLinks:
         return id_
 
     def _serializer(self, purpose: str) -> URLSafeSerializer:
-        return URLSafeSerializer(self._key, salt=f"agegate.link.{purpose}")
+        return URLSafeSerializer(
+            self._key, salt=f"agegate.link.{purpose}", signer_kwargs={"digest_method": sha256}
+        )

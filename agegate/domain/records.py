@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from agegate.domain.ids import ClientId, Digest, OperatorId, RecordId, Sub
-from agegate.domain.operators import Operator
+from agegate.domain.operators import Client, Operator
 from agegate.domain.people import SealedText
 
 
@@ -17,6 +17,9 @@ class OperatorEntry:
 
     id: OperatorId
     operator: Operator
+    retired: tuple[Client, ...] = ()
+    """Clients that the operator took away. Nobody gets in by them, but the people they asked keep
+    their rights: to see, to take back, to have erased."""
     applied_at: datetime
     version: int = 1
 
@@ -24,6 +27,8 @@ class OperatorEntry:
 class CredentialKind(StrEnum):
     CLIENT = "client"
     SERVICE = "service"
+    RETIRED = "retired"
+    """A client that is no longer declared: opens nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

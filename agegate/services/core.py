@@ -59,10 +59,19 @@ class Core:
         return Registration(operator=operator, client=client) if client else None
 
     def registration(self, r: Reader, client_id: str) -> Registration:
-        found = self.find_registration(r, client_id)
+        """Also of a client that was taken away since, whose people keep their rights."""
+        found = self.find_registration(r, client_id) or self._retired(r, client_id)
         if found is None:
             raise NotFoundError("no such client")
         return found
+
+    def _retired(self, r: Reader, client_id: str) -> Registration | None:
+        credential = r.find(Credential, client_id)
+        if credential is None or credential.kind is not CredentialKind.RETIRED:
+            return None
+        entry = r.get(OperatorEntry, credential.operator_id)
+        client = next((c for c in entry.retired if c.id == client_id), None)
+        return Registration(operator=entry.operator, client=client) if client else None
 
     def find_service(self, r: Reader, service_id: str) -> tuple[Operator, Service] | None:
         credential = r.find(Credential, service_id)

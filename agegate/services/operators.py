@@ -111,7 +111,7 @@ class OperatorService:
                 self._credential(uow, operator, service, CredentialKind.SERVICE)
                 for service in operator.services
             )
-            self._forget_removed(uow, operator)
+            self._retire_removed(uow, operator)
             self._record(uow, operator)
             uow.commit()
         return Applied(
@@ -177,12 +177,18 @@ class OperatorService:
         key = bytes.fromhex(self._hash_secret(self._new_secret()))
         return SealedText("whsec_" + base64.b64encode(key).decode()), True
 
-    def _forget_removed(self, uow: UnitOfWork, operator: Operator) -> None:
+    def _retire_removed(self, uow: UnitOfWork, operator: Operator) -> None:
+        """A service that is gone is forgotten; a client keeps its name for its people's sake."""
         kept = {*(client.id for client in operator.clients)}
         kept |= {service.id for service in operator.services}
         for credential in uow.select(Credential, operator_id=operator.id):
-            if credential.id not in kept:
+            if credential.id in kept or credential.kind is CredentialKind.RETIRED:
+                continue
+            if credential.kind is CredentialKind.SERVICE:
                 uow.delete(Credential, credential.id)
+            else:
+                retired = CredentialKind.RETIRED
+                uow.save(replace(credential, kind=retired, secret_hash=None, webhook_secret=None))
 
     def _record(self, uow: UnitOfWork, operator: Operator) -> None:
         old = uow.find(OperatorEntry, operator.id)
@@ -201,7 +207,17 @@ class OperatorService:
             entry = OperatorEntry(id=operator.id, operator=operator, applied_at=uow.now)
             uow.record(Change(entry, fact), new=True)
         else:
-            uow.record(Change(replace(old, operator=operator, applied_at=uow.now), fact))
+            after = replace(
+                old, operator=operator, retired=_retired(old, operator), applied_at=uow.now
+            )
+            uow.record(Change(after, fact))
+
+
+def _retired(old: OperatorEntry, operator: Operator) -> tuple[Client, ...]:
+    """Every client that was ever declared and no longer is, as it last was."""
+    here = {*(client.id for client in operator.clients), *(s.id for s in operator.services)}
+    known = {client.id: client for client in (*old.retired, *old.operator.clients)}
+    return tuple(client for id_, client in known.items() if id_ not in here)
 
 
 def _conflicts(reader: Reader, operator: Operator) -> Iterator[str]:

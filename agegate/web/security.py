@@ -44,7 +44,9 @@ class BrowserSession:
         # `__Host-` binds the cookie to this host over TLS; on loopback without TLS browsers
         # refuse that name.
         self.name = "__Host-agegate" if self._secure else "agegate"
-        self._signer: URLSafeSerializer = URLSafeSerializer(key, salt="agegate.browser")
+        self._signer: URLSafeSerializer = URLSafeSerializer(
+            key, salt="agegate.browser", signer_kwargs={"digest_method": hashlib.sha256}
+        )
 
     def current(self) -> Digest:
         """This browser, beginning one if there is none yet."""

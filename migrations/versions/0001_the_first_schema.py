@@ -267,6 +267,7 @@ def upgrade() -> None:
         "operators",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("operator", sa.Text(), nullable=False),
+        sa.Column("retired", sa.Text(), nullable=False),
         sa.Column("applied_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_operators")),

@@ -39,6 +39,8 @@ class SqlReader:
         self._mappers = mappers
 
     def find(self, kind: type[T], id_: str) -> T | None:
+        if "\x00" in id_:
+            return None  # PostgreSQL has no such text, so nothing can be stored under it
         mapper = self._mappers[kind]
         row = self._connection.execute(_BY_ID[kind], {"id": id_}).mappings().first()
         return None if row is None else mapper.from_row(row)
@@ -61,6 +63,8 @@ class SqlReader:
         past: tuple[str, int] | None = None,
         **equals: Any,
     ) -> list[T]:
+        if any(isinstance(value, str) and "\x00" in value for value in equals.values()):
+            return []
         mapper = self._mappers[kind]
         columns = mapper.table.c
         query = select(mapper.table)

@@ -541,3 +541,32 @@ def test_a_new_date_of_assurance_is_shown_as_a_date(operators: OperatorService) 
     ).changes
     assert "date = 2026-03-01" in line
     assert "date = 2026-03-02" in line
+
+
+# --- clients that are taken away ------------------------------------------------------------------
+
+
+def test_a_retired_client_opens_nothing_and_keeps_its_name(
+    operators: OperatorService, store: MemoryStore
+) -> None:
+    operators.apply(an_operator())
+    operators.apply(with_client(id=ClientId("storybuddy-next")))
+    gone = credential(store, WEB)
+    assert (gone.kind, gone.secret_hash, gone.webhook_secret) == (
+        CredentialKind.RETIRED,
+        None,
+        None,
+    )
+    assert [client.id for client in entry(store).retired] == [WEB]
+
+
+def test_a_retired_client_that_comes_back_starts_with_a_new_secret(
+    operators: OperatorService, store: MemoryStore
+) -> None:
+    operators.apply(an_operator())
+    old = credential(store, WEB).secret_hash
+    operators.apply(with_client(id=ClientId("storybuddy-next")))
+    operators.apply(an_operator())
+    assert credential(store, WEB).kind is CredentialKind.CLIENT
+    assert credential(store, WEB).secret_hash not in {None, old}
+    assert [client.id for client in entry(store).retired] == ["storybuddy-next"]

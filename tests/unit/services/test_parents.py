@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from agegate.adapters.operator_file import parse_operator
 from agegate.domain.consent import Stage
 from agegate.domain.errors import (
     LinkExpiredError,
@@ -12,7 +14,7 @@ from agegate.domain.errors import (
     TooManyRequestsError,
 )
 from agegate.domain.grants import Code, Family, Flow, IssuedToken
-from agegate.domain.ids import digest
+from agegate.domain.ids import ClientId, digest
 from agegate.domain.ledger import Fact
 from agegate.domain.people import (
     BrowserSubject,
@@ -24,9 +26,11 @@ from agegate.domain.people import (
     Subject,
 )
 from agegate.services.erasure import erase_by_sub
+from agegate.services.operators import OperatorService
 from agegate.services.screening import NextStep
 from agegate.wire.tiers import ConsentState
-from tests.unit.services.world import BOTH, KIM, PAT, PHONE, TABLET, World
+from tests.factories import an_operator
+from tests.unit.services.world import BOTH, KIM, PAT, PHONE, RULEBOOK, TABLET, World
 
 OTHER_TABLET = digest("another tablet")
 
@@ -297,3 +301,23 @@ def test_staff_erase_at_one_client_only(world: World) -> None:
 def test_a_parent_of_nobody_is_not_known(world: World) -> None:
     with pytest.raises(AssertionError, match="no sign-in link"):
         world.signs_in(EmailAddress("stranger@example.org"))
+
+
+def test_the_people_of_a_retired_client_keep_their_rights(world: World) -> None:
+    _, _, consent = world.granted()
+    operator = an_operator()
+    other = replace(operator.clients[0], id=ClientId("storybuddy-next"))
+    OperatorService(
+        world.store,
+        parse=parse_operator,
+        new_secret=lambda: "s" * 43,
+        hash_secret=digest,
+        load_rulebook=lambda: RULEBOOK,
+        today=lambda: world.clock().date(),
+    ).apply(replace(operator, clients=(other,)))
+    parent = world.signs_in()
+    assert [seen.consent.id for seen in world.parents.portal(parent).consents] == [consent.id]
+    assert world.parents.withdraw(parent, consent.id).stage is Stage.WITHDRAWN
+    world.parents.erase(parent, consent.id)
+    with world.store.read() as r:
+        assert r.select(Subject) == []
