@@ -15,7 +15,24 @@ from agegate.web.security import BrowserSession
 from agegate.wire import scopes
 
 _KEYS_FOR_S = 600
-_OPEN = {"Access-Control-Allow-Origin": "*"}
+_LARGEST_QUESTION = 2 * 1024 * 1024
+"""However long a token is, "not ours" is the answer (RFC 7662, 2.2)."""
+_READABLE = frozenset(
+    {
+        scopes.TOKEN,
+        scopes.REVOKE,
+        scopes.USERINFO,
+        scopes.JWKS,
+        scopes.OPENID_CONFIGURATION,
+        scopes.SERVER_METADATA,
+    }
+)
+"""What browser apps may read. They carry no cookie of ours."""
+_PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, POST",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type",
+    "Access-Control-Max-Age": "600",
+}
 
 
 def oauth_blueprint(app: Flask, services: Services, browser: BrowserSession) -> Blueprint:
@@ -31,10 +48,11 @@ def oauth_blueprint(app: Flask, services: Services, browser: BrowserSession) -> 
 
     @bp.post(scopes.TOKEN)
     def token() -> ResponseReturnValue:
-        return _open(server.create_token_response())
+        return make_response(server.create_token_response())
 
     @bp.post(scopes.INTROSPECT)
     def introspect() -> ResponseReturnValue:
+        _allow_long_tokens()
         answer = make_response(server.create_endpoint_response("introspection"))
         claims = answer.get_json(silent=True) or {}
         ends = [claims.get("exp"), claims.get("consent", {}).get("until")]
@@ -43,18 +61,19 @@ def oauth_blueprint(app: Flask, services: Services, browser: BrowserSession) -> 
 
     @bp.post(scopes.REVOKE)
     def revoke() -> ResponseReturnValue:
-        return _open(server.create_endpoint_response("revocation"))
+        _allow_long_tokens()
+        return make_response(server.create_endpoint_response("revocation"))
 
     @bp.route(scopes.USERINFO, methods=["GET", "POST"])
     def userinfo() -> ResponseReturnValue:
         scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-        claims = services.tokens.userinfo(value.strip()) if scheme.lower() == "bearer" else None
+        if scheme.lower() != "bearer":
+            return "", 401, {"WWW-Authenticate": "Bearer"}  # RFC 6750, 3.1: no error to speak of
+        claims = services.tokens.userinfo(value.strip())
         if claims is None:
-            refused = jsonify(error="invalid_token")
-            refused.status_code = 401
-            refused.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
-            return _open(refused)
-        return _open(jsonify(claims))
+            refused = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+            return jsonify(error="invalid_token"), 401, refused
+        return jsonify(claims)
 
     @bp.get(scopes.JWKS)
     def jwks() -> ResponseReturnValue:
@@ -70,18 +89,24 @@ def oauth_blueprint(app: Flask, services: Services, browser: BrowserSession) -> 
         signed = Response(services.status.token(list_id), mimetype="application/statuslist+jwt")
         return _cacheable(signed, TTL_S // 3)
 
+    bp.after_request(_open)
     return bp
 
 
 def _open(response: Response) -> Response:
-    """Readable by browser apps, which carry no cookie of ours."""
-    response.headers.update(_OPEN)
-    response.headers.setdefault("Cache-Control", "no-store")
+    if request.path in _READABLE or request.path.startswith(f"{scopes.STATUS_LIST}/"):
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        if request.method == "OPTIONS":
+            response.headers.update(_PREFLIGHT)
     return response
+
+
+def _allow_long_tokens() -> None:
+    request.max_content_length = request.max_form_memory_size = _LARGEST_QUESTION
 
 
 def _cacheable(response: Response, seconds: int) -> Response:
     response.headers["Cache-Control"] = f"public, max-age={seconds}"
     response.add_etag()
     response.make_conditional(request)
-    return _open(response)
+    return response

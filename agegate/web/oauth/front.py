@@ -22,9 +22,9 @@ _LONGEST_TOKEN: Final = 16_384
 _MOST: Final = 40
 _NAME: Final = re.compile(r"[!-~]{1,64}")
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
-_TOKENS: Final = frozenset(
-    {"token", "refresh_token", "client_assertion", "id_token_hint", "request"}
-)
+_TOKENS: Final = frozenset({"refresh_token", "client_assertion", "id_token_hint", "request"})
+_OPAQUE: Final = frozenset({"token"})
+"""Whatever it holds: it is one of ours or it is not, and that is for others to say."""
 
 
 def read_form_body() -> dict[str, str]:
@@ -53,14 +53,18 @@ def checked(parameters: MultiDict[str, str]) -> dict[str, str]:
         if len(values) != 1:
             raise InvalidRequestError("a parameter was sent more than once")
         value = values[0]
-        longest = _LONGEST_TOKEN if name in _TOKENS else _LONGEST
-        if len(value) > longest or _CONTROLS.search(value):
-            raise InvalidRequestError("a parameter is too long or holds control characters")
-        if "\ufffd" in value:
-            raise InvalidRequestError("a parameter is not UTF-8")
+        if name not in _OPAQUE:
+            _check_value(value, longest=_LONGEST_TOKEN if name in _TOKENS else _LONGEST)
         if value:
             found[name] = value
     return found
+
+
+def _check_value(value: str, *, longest: int) -> None:
+    if len(value) > longest or _CONTROLS.search(value):
+        raise InvalidRequestError("a parameter is too long or holds control characters")
+    if "\ufffd" in value:
+        raise InvalidRequestError("a parameter is not UTF-8")
 
 
 def client_credentials(form: Mapping[str, str]) -> tuple[str, str | None, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from authlib.integrations.flask_oauth2 import AuthorizationServer
+from authlib.integrations.flask_oauth2.requests import FlaskOAuth2Payload, FlaskOAuth2Request
 from authlib.oauth2.rfc6749 import OAuth2Error, OAuth2Request, grants
 from authlib.oauth2.rfc6749.errors import (
     InvalidGrantError,
@@ -16,7 +17,8 @@ from authlib.oauth2.rfc6749.errors import (
 )
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
-from flask import Flask
+from flask import Flask, Request
+from flask import request as flask_request
 
 from agegate.bootstrap import Services
 from agegate.domain.operators import AuthMethod
@@ -35,6 +37,20 @@ _VERIFIER = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234
 Answer = tuple[int, dict[str, Any], dict[str, str]]
 
 
+class _SafeRequest(FlaskOAuth2Request):  # type: ignore[misc]  # Authlib has no types.
+    """A request that Authlib does not judge by its address.
+
+    TLS ends before us, and `Host` is anybody's word; `Settings` insists on https.
+    """
+
+    def __init__(self, request: Request) -> None:
+        OAuth2Request.__init__(
+            self, request.method, f"https://agegate{request.path}", headers=request.headers
+        )
+        self._request = request
+        self.payload = FlaskOAuth2Payload(request)
+
+
 class Server(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types.
     """One client-authentication method per client, at every endpoint."""
 
@@ -45,6 +61,9 @@ class Server(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
             self.register_grant(grant)
         self.register_endpoint(Introspection)
         self.register_endpoint(Revocation)
+
+    def create_oauth2_request(self, request: Request | None) -> OAuth2Request:  # noqa: ARG002 - Authlib's form
+        return _SafeRequest(flask_request)
 
     def authenticate_client(
         self, request: OAuth2Request, methods: list[str], endpoint: str = "token"
