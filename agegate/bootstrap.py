@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache, partial
 
 from agegate.adapters import sandbox
-from agegate.adapters.db import migrating
+from agegate.adapters.db import migrating, tidying
 from agegate.adapters.db.store import SqlStore
 from agegate.adapters.ids import new_id, new_secret
 from agegate.adapters.links import SignedLinks
@@ -81,6 +81,11 @@ def load_rulebook() -> Rulebook:
 def migrate(database_url: str) -> None:
     """Bring a database to head."""
     migrating.migrate(database_url)
+
+
+def tidy(settings: Settings) -> None:
+    """Let what was deleted leave the disk. Raises `UnavailableError`."""
+    tidying.forget_deleted(settings.database)
 
 
 def check_schema(settings: Settings) -> None:

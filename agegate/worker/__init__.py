@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from types import FrameType
 from typing import Final
 
-from agegate.bootstrap import Services, open_services
+from agegate.bootstrap import Services, open_services, tidy
 from agegate.domain.errors import AgegateError, UnavailableError
 from agegate.settings import Settings
 
@@ -20,6 +20,8 @@ log = logging.getLogger("agegate.worker")
 IDLE_S: Final = 0.5
 SANDBOX_IDLE_S: Final = 0.2
 SWEEP_EVERY: Final = timedelta(seconds=10)
+TIDY_EVERY: Final = timedelta(seconds=20)
+"""A deleted address is gone from every byte within a minute of the letter that says so."""
 CHECKPOINT_EVERY: Final = timedelta(hours=1)
 LONGEST_PAUSE_S: Final = 10.0
 STOP_WITHIN_S: Final = 4.0
@@ -52,6 +54,8 @@ class Worker:
         self._services = services
         self._swept = _Every(SWEEP_EVERY)
         self._checked = _Every(CHECKPOINT_EVERY)
+        self._tidied = _Every(TIDY_EVERY)
+        self._is_untidy = True
 
     def run(self, sleep: Sleep, *, idle_s: float) -> None:
         """Rounds until `sleep` says stop. Outlives an absent database and a faulty letter."""
@@ -87,14 +91,20 @@ class Worker:
         services = self._services
         done = services.outbox.deliver()
         now = services.core.now()
+        # Each is noted first: one that fails must not keep the others from their turn.
         if self._swept.is_due(now) or everything:
-            done += sum(services.sweeps.sweep().values())
             self._swept.note(now)
+            done += sum(services.sweeps.sweep().values())
         done += services.ledger.integrate()
         if self._checked.is_due(now) or everything:
+            self._checked.note(now)
             services.keys.clean()
             services.ledger.checkpoint()
-            self._checked.note(now)
+        self._is_untidy |= bool(done)
+        if self._is_untidy and (self._tidied.is_due(now) or (everything and not done)):
+            self._tidied.note(now)
+            tidy(services.settings)
+            self._is_untidy = False
         return bool(done)
 
 
