@@ -16,6 +16,7 @@ from agegate.domain.places import COUNTRIES, US_STATES, RuleError, is_place_code
 from agegate.domain.rule_values import DEFAULT_SCOPES, RuleStatus, Scope
 from agegate.domain.rules import Rulebook
 from agegate.wire.tiers import AssuranceLevel
+from tests.support import rules_page
 
 TODAY = date(2026, 11, 22)
 EVERY_SCOPE = frozenset(Scope)
@@ -384,3 +385,7 @@ def test_reading_the_same_files_gives_the_same_digest(book: Rulebook) -> None:
     again: Any = read_rulebook()
     assert again.digest == book.digest
     assert book.digest.startswith("sha256:")
+
+
+def test_the_reference_page_shows_the_rules_as_they_are() -> None:
+    assert rules_page.PAGE.read_text(encoding="utf-8") == rules_page.page(read_rulebook())
