@@ -39,8 +39,8 @@ def _rule(rule: Rule) -> str:
     )
     note = f"\n{rule.note}\n" if rule.note else ""
     return (
-        f"## {rule.id}\n\n{rule.title}. {', '.join(rule.jurisdictions)}; {rule.status.value}, {days}; "
-        f"scope {rule.scope.value}.\n\nSource: {rule.source}\n{note}\n{values}\n"
+        f"## {rule.id}\n\n{rule.title}. {', '.join(rule.jurisdictions)}; {rule.status.value}, "
+        f"{days}; scope {rule.scope.value}.\n\nSource: {rule.source}\n{note}\n{values}\n"
     )
 
 
