@@ -21,9 +21,15 @@ from agegate.web.forms import read_email, read_form
 from agegate.web.rendering import error_words, page
 from agegate.web.security import BrowserSession, FormGuard, origin_of
 from agegate.web.words import day_in_words, span_in_words
-from agegate.wire.tiers import AgeTier
+from agegate.wire.tiers import AgeTier, ConsentState
 
 REFRESH_S = 15
+_WHY_AGAIN = {
+    ConsentState.REVOKED: "came_back",
+    ConsentState.EXPIRED: "expired",
+    ConsentState.STALE: "changed",
+}
+"""Why a child is asked for an address once more."""
 _ANSWERS = frozenset({"birth_month", "birth_year", "birth_day"})
 """A first page that was open in a second tab still sends these; they answer nothing any more."""
 
@@ -124,6 +130,7 @@ class VisitPages:
                     errors=errors,
                     contact_kind="email",
                     tone=_tone(view),
+                    why_again=_WHY_AGAIN.get(view.standing.state) if view.standing else None,
                     keep_days=PENDING_FOR.days,
                     value=typed,
                     **shared,

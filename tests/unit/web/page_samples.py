@@ -279,6 +279,9 @@ def _child_pages(lang: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
             "errors": {"parent_email": t("errors.email_wrong")},
         },
     )
+    for why in ("came_back", "expired", "changed"):
+        once_more = {"contact_kind": "email", "tone": "child", "keep_days": 14, "value": ""}
+        yield "parent_contact", why, once_more | {"why_again": why}
     waiting: dict[str, Any] = {
         "tone": "child",
         "state": "sent",
@@ -396,6 +399,8 @@ def _other_pages(lang: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
         again = SOON[lang] if kind == "too_many" else None
         known = {"kind": kind, "request_id": "rq_4f1c9a", "retry_after": again, "home_url": "/"}
         yield "error", kind, nobody | known
+    first = {"kind": "conflict", "request_id": "rq_4f1c9a", "retry_after": None, "home_url": "/x"}
+    yield "error", "stays", nobody | first | {"stays": True}
     written = online_notice(an_operator(), language="es" if lang == "es" else "en")
     notice = {
         "client": None,
