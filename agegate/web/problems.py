@@ -77,6 +77,7 @@ _PROGRAMS: Final = (
     "/access/",
     "/v1/",
     "/.well-known/",
+    "/schemas/",
     "/openapi.json",
     "/sandbox/clock",
 )
