@@ -116,6 +116,7 @@ def guard(house: House, *, seconds: float, rounds: int) -> Measured:
 
 def lookups(house: House, *, seconds: float, rounds: int) -> Measured:
     """Microseconds of this process's CPU: one row by its key, one stamp, one kept answer."""
+    house.tokens()
     store = house.services.core.store
     with store.read() as r:
         id_ = r.select(IssuedToken, limit=1)[0].id

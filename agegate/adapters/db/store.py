@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, Select, bindparam, func, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from agegate.adapters.db.engine import open_engine
+from agegate.adapters.db.lookups import DirectReader, Lookups
 from agegate.adapters.db.rows import RowMapper
 from agegate.adapters.db.stamps import Stamps
 from agegate.adapters.db.tables import TABLE_OF
@@ -160,6 +161,7 @@ class SqlStore:
         self._clock = clock
         self._new_id = new_id
         self._mappers: Mappers = {kind: RowMapper(kind, sealer) for kind in TABLE_OF}
+        self._lookups = Lookups(self._reader.dialect, self._mappers)
 
     @property
     def engine(self) -> Engine:
@@ -168,7 +170,7 @@ class SqlStore:
     @contextmanager
     def read(self) -> Iterator[Reader]:
         with _translated(), self._reader.connect() as connection:
-            yield SqlReader(connection, self._mappers)
+            yield DirectReader(connection, self._lookups)
 
     @contextmanager
     def write(self) -> Iterator[UnitOfWork]:
