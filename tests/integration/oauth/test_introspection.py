@@ -197,9 +197,7 @@ def test_rfc7662_2_1_and_rfc7009_2_1_a_hint_is_only_a_hint(world: World, hint: s
 
 
 @pytest.mark.parametrize("endpoint", ["/oauth/introspect", "/oauth/revoke"])
-def test_rfc7662_2_1_and_rfc7009_2_1_a_token_is_named_once(
-    world: World, endpoint: str
-) -> None:
+def test_rfc7662_2_1_and_rfc7009_2_1_a_token_is_named_once(world: World, endpoint: str) -> None:
     for body in ("", "token=", "token=a&token=b", "token=a&token=a"):
         response = world.post(
             endpoint, body, basic="api", content_type="application/x-www-form-urlencoded"
