@@ -7,7 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from agegate.domain.consent import PENDING_FOR, Consent, Stage, request
-from agegate.domain.errors import MethodNotLawfulError, NotAllowedNowError, TooManyRequestsError
+from agegate.domain.errors import (
+    ConflictError,
+    MethodNotLawfulError,
+    NotAllowedNowError,
+    TooManyRequestsError,
+)
 from agegate.domain.ids import Digest, RecordId
 from agegate.domain.lawful_methods import lawful_methods
 from agegate.domain.letters import DirectNoticeLetter
@@ -103,7 +108,9 @@ class AskingService:
             raise TooManyRequestsError("the e-mail has just been sent", retry_after_s=wait)
         with self._core.store.write() as uow:
             view, consent = self._pending(uow, flow_id, browser)
-            contact = uow.get(Contact, consent.id)
+            contact = uow.find(Contact, consent.id)
+            if contact is None:
+                raise ConflictError("somebody has just answered")
             self._limit(uow, browser, contact.address)
             self._post(uow, view, consent, contact.address)
             uow.commit()

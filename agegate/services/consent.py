@@ -179,7 +179,9 @@ class ConsentService:
                 raise NotAllowedNowError("there is nothing to decide yet")
             consent = self._without_ended_grant(uow, consent)
             registered = self._core.registration(uow, consent.client_id)
-            contact = uow.get(Contact, consent.id)
+            contact = uow.find(Contact, consent.id)
+            if contact is None:
+                raise ConflictError("somebody else has just answered")
             known = uow.select(Parent, index=contact.index, limit=1)
             parent = known[0] if known else self._new_parent(uow, contact, consent)
             change = consent.decide(answers, view.purposes, parent=parent.id, now=uow.now)

@@ -172,9 +172,10 @@ class ScreeningService:
             step = method.answer(AgeCase(rules=view.rules, now=uow.now), submitted)
             if not isinstance(step, Done):
                 raise NotAllowedNowError("this method has not come to an end")
+            is_new = flow.subject_id is None
             subject = self._know(uow, flow, view.registration, step.found, view.rules)
             flow = uow.save(replace(flow, subject_id=subject.id, ask_age=False))
-            self._remember(uow, flow, subject)
+            self._remember(uow, flow, subject, is_new=is_new)
             view = self._view(uow, flow)
             uow.commit()
             return view
@@ -341,9 +342,12 @@ class ScreeningService:
                 )
             )
 
-    def _remember(self, uow: UnitOfWork, flow: Flow, subject: Subject) -> None:
+    def _remember(self, uow: UnitOfWork, flow: Flow, subject: Subject, *, is_new: bool) -> None:
         id_ = _at_client(flow.browser, flow.client_id)
         known = uow.find(BrowserSubject, id_)
+        if known is not None and is_new and uow.now < known.expires_at:
+            # Another tab answered while we did: its answer is this browser's.
+            raise ConflictError("this browser has answered already")
         until = uow.now + BROWSER_REMEMBERS_FOR
         if known is None:
             uow.add(BrowserSubject(id=id_, subject_id=subject.id, expires_at=until))

@@ -283,7 +283,7 @@ class Site:
         links = [url for letter in self.letters(to) for url in letter["links"]]
         found = [url for url in links if f"/parent/{door}/" in url]
         assert found, f"no {door} link for {to}"
-        return urlsplit(found[-1]).path
+        return str(urlsplit(found[-1]).path)
 
     # -- the parent ------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+
 import pytest
 
 from tests.integration.web.site import BOTH, CHILD, PAT, Answer, Site, Visitor
