@@ -123,6 +123,7 @@ class House:
     env: dict[str, str]
     registered: Registered
     server: Process | None = None
+    worker: Process | None = None
     _clients: list[AgeClient] = field(default_factory=list)
 
     def client(self) -> AgeClient:
@@ -155,7 +156,10 @@ class House:
                 if letter["to"] == to and letter["kind"] == kind:
                     return letter
             time.sleep(0.1)
-        raise AssertionError(f"no {kind} in {seconds} s; there are {len(self.letters())} letters")
+        output = self.worker.output if self.worker else "no worker"
+        raise AssertionError(
+            f"no {kind} in {seconds} s; there are {len(self.letters())} letters\n{output}"
+        )
 
     # -- people ------------------------------------------------------------------------------------
 

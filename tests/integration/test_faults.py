@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from agegate.bootstrap import open_services
-from agegate.demo.oauth import AgeClient, Registered
+from agegate.demo.oauth import AgeClient, Registered, SignInError, Tokens
 from agegate.domain.ledger import Fact, FactKind
 from agegate.settings import Settings
 from tests.integration.story import (
@@ -61,7 +61,7 @@ def house(request: pytest.FixtureRequest, processes: Processes, tmp_path: Path) 
     name = {"sqlite": "migrated_sqlite_url", "postgres": "migrated_postgres_url"}[request.param]
     house = _house(processes, request.getfixturevalue(name), tmp_path)
     house.serve()
-    processes.worker(house.env)
+    house.worker = processes.worker(house.env)
     yield house
     house.close()
 
@@ -79,6 +79,7 @@ class Family:
     parent: Browser
     link: str
     address: str
+    tokens: Tokens
 
 
 def _family(house: House, number: int) -> Family:
@@ -90,7 +91,7 @@ def _family(house: House, number: int) -> Family:
     tokens = tokens_of(client, child, leaving)
     assert tokens.claims["consent"]["state"] == "pending"
     link = house.parent_comes_to_decide(parent, address)
-    return Family(client, child, parent, link, address)
+    return Family(client, child, parent, link, address, tokens)
 
 
 def _facts(house: House) -> list[Fact]:
@@ -172,21 +173,43 @@ def test_two_clicks_of_one_parent_at_once_grant_once(house: House) -> None:
 
 
 def test_a_granted_consent_survives_every_process(house: House) -> None:
-    client = house.client()
-    child, parent = Browser(), Browser()
-    leaving = client.leave()
-    house.child_asks(child, "pat@parents.example", start=leaving.url)
-    tokens = tokens_of(client, child, leaving)
-    house.parent_comes_to_decide(parent, "pat@parents.example")
-    form, chosen = decision_form(parent)
-    assert parent.send(form, "submit", **chosen).name == "parent_receipt"
+    family = _family(house, 1)
+    form, chosen = decision_form(family.parent)
+    assert family.parent.send(form, "submit", **chosen).name == "parent_receipt"
     assert house.server is not None
     house.server.kill()
     house.serve()
-    fresh = client.refresh(tokens)
+    fresh = family.client.refresh(family.tokens)
     assert fresh.claims["consent"]["state"] == "granted"
     assert fresh.claims["consent"]["purposes"] == ["ai_chat"]
-    assert client.introspect(fresh.access)["consent"]["state"] == "granted"
-    assert client.decide(fresh.claims["sub"], "ai_chat")[1]["decision"] is True
-    refused = client.decide(fresh.claims["sub"], "disclose:researchlab")[1]
+    assert family.client.introspect(fresh.access)["consent"]["state"] == "granted"
+    assert family.client.decide(fresh.claims["sub"], "ai_chat")[1]["decision"] is True
+    refused = family.client.decide(fresh.claims["sub"], "disclose:researchlab")[1]
     assert refused["decision"] is False, json.dumps(refused)
+
+
+def test_erasing_by_hand_ends_everything_and_tells_the_parent(house: House) -> None:
+    family = _family(house, 1)
+    form, chosen = decision_form(family.parent)
+    family.parent.send(form, "submit", **chosen)
+    fresh = family.client.refresh(family.tokens)
+    sub = fresh.claims["sub"]
+
+    elsewhere = house.processes.agegate(
+        "erase", "--subject", sub, "--client", "another-app", env=house.env
+    )
+    assert elsewhere.wait() == 1
+    assert family.client.introspect(fresh.access)["active"] is True
+
+    erased = house.processes.agegate("erase", "--subject", sub, "--json", env=house.env)
+    assert erased.wait() == 0, erased.output
+    assert json.loads(erased.output) == {"erased": 1}
+    assert family.client.introspect(fresh.access) == {"active": False}
+    assert family.client.decide(sub, "ai_chat")[1]["decision"] is False
+    with pytest.raises(SignInError):
+        family.client.refresh(fresh)
+    house.wait_for_letter(family.address, "erasure")
+
+    again = house.processes.agegate("erase", "--subject", sub, env=house.env)
+    assert again.wait() == 1
+    assert "no subject" in again.output

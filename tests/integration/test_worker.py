@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -257,6 +258,20 @@ def test_once_sends_what_is_due_numbers_every_fact_and_ends(
     assert small_office.states() == {Delivery.SENT: 45}
     assert small_office.services.ledger.integrate() == 0
     assert "Traceback" not in worker.output
+
+
+def test_what_was_deleted_leaves_the_log_of_writes_too(
+    small_office: Post, processes: Processes, tmp_path: Path
+) -> None:
+    small_office.queue(3)
+    log = tmp_path / "agegate.db-wal"
+    assert log.stat().st_size > 0
+    worker = _at_work(processes, small_office.env)
+    small_office.wait_until_sent(worker, 3)
+    small_office.pass_time(timedelta(days=31))
+    worker.wait_until(lambda: small_office.states() == {}, what="a sweep", seconds=5)
+    worker.wait_until(lambda: log.stat().st_size == 0, what="an empty log", seconds=10)
+    assert log.stat().st_size == 0
 
 
 def test_once_without_a_database_is_status_1(processes: Processes) -> None:
