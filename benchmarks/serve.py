@@ -26,7 +26,6 @@ def main(arguments: list[str]) -> None:
         http=HTTPModes.http1,
         websockets=False,
         log_access=False,
-        process_name="bench",
     ).serve()
 
 
