@@ -140,7 +140,9 @@ class Pages:
     def start(self) -> ResponseReturnValue:
         visit: Visit = g.visit
         try:
-            visit.leaving = self._client.leave(hint=visit.tokens.id if visit.tokens else None)
+            visit.leaving = self._client.leave(
+                hint=visit.tokens.id if visit.tokens else None, ask_again="again" in request.form
+            )
         except SignInError as error:
             visit.message = _sign_in_words(error)
             return redirect("/", 303)

@@ -82,8 +82,11 @@ class AgeClient:
 
     # -- the visitor goes and comes back -----------------------------------------------------------
 
-    def leave(self, *, hint: str | None = None, locale: str | None = None) -> Leaving:
-        """Where to send the visitor. Raises `SignInError` when agegate is away."""
+    def leave(self, *, hint: str | None = None, ask_again: bool = False) -> Leaving:
+        """Where to send the visitor. Raises `SignInError` when agegate is away.
+
+        With `ask_again` a parent who said no is asked once more; a no is an answer otherwise.
+        """
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         digest = hashlib.sha256(verifier.encode()).digest()
         query = {
@@ -98,8 +101,8 @@ class AgeClient:
         }
         if hint is not None:
             query["id_token_hint"] = hint
-        if locale is not None:
-            query["ui_locales"] = locale
+        if ask_again:
+            query["prompt"] = "consent"
         url = f"{self._endpoint('authorization_endpoint')}?{urlencode(query)}"
         return Leaving(url=url, state=state, nonce=nonce, verifier=verifier)
 

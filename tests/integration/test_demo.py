@@ -91,19 +91,8 @@ def _parents_letter(service: str, parent: str, kind: str) -> dict[str, object]:
     raise AssertionError(f"no {kind} to {parent}")
 
 
-def test_the_whole_story_from_child_to_withdrawal(
-    processes: Processes, folder: Path, port: int
-) -> None:
-    demo = _start(processes, folder, port)
-    service, app = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}"
-    for address in (app, f"{service}/sandbox/mailbox", service):
-        assert address in demo.output
-    assert "a local fake" in demo.output
-    assert answers(f"{service}/readyz")
-    parent_address = "pat@parents.example"
-
-    # The child starts, and waits in limited mode.
-    child = Browser()
+def _start_as_child(child: Browser, app: str, parent_address: str) -> None:
+    """Asked by a neutral page; then limited mode, in which the child's own words work."""
     assert 'data-stage="start"' in child.go(app).text
     start = next(form for form in child.page.forms if form.action.endswith("/start"))
     assert child.send(start).name == "age_screen"
@@ -115,8 +104,22 @@ def test_the_whole_story_from_child_to_withdrawal(
     child.press(own_story="Once I wrote this myself.")
     assert "Once I wrote this myself." in child.page.text
 
+
+def test_the_whole_story_from_child_to_withdrawal(
+    processes: Processes, folder: Path, port: int
+) -> None:
+    demo = _start(processes, folder, port)
+    service, app = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}"
+    for address in (app, f"{service}/sandbox/mailbox", service):
+        assert address in demo.output
+    assert "a local fake" in demo.output
+    assert answers(f"{service}/readyz")
+    parent_address = "pat@parents.example"
+
+    child, parent = Browser(), Browser()
+    _start_as_child(child, app, parent_address)
+
     # The parent reads, shows to be an adult, allows the app and refuses the researchers.
-    parent = Browser()
     parent_comes_to_decide(parent, _parents_letter(service, parent_address, "direct_notice"))
     form, chosen = decision_form(parent)
     assert parent.send(form, "submit", **chosen).name == "parent_receipt"
@@ -144,9 +147,15 @@ def test_the_whole_story_from_child_to_withdrawal(
     assert "taken the permission back" in child.page.text
     assert child.page.text.count('class="told"') == 1
 
+    # A parent can be asked again: the age is known, so the next page asks for the parent.
+    assert child.press("again").name == "parent_contact"
+    child.go(app)
+
     # Another child is another subject, asked anew.
     child.send(next(form for form in child.page.forms if form.action.endswith("/over")))
     assert 'data-stage="start"' in child.page.text
+    start = next(form for form in child.page.forms if form.action.endswith("/start"))
+    assert child.send(start).name == "age_screen"
 
     family = _family_of(demo.pid)
     assert len(family) >= 6  # serve and its worker process, worker, app, the stand-in, and itself
