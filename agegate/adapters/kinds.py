@@ -30,6 +30,7 @@ from agegate.domain.records import (
     SandboxSetting,
     StoredNotice,
 )
+from agegate.domain.webhooks import WebhookDelivery
 
 TABLES: Final[dict[type[Any], str]] = {
     OperatorEntry: "operators",
@@ -52,6 +53,7 @@ TABLES: Final[dict[type[Any], str]] = {
     Outgoing: "outbox",
     Fact: "facts",
     Event: "events",
+    WebhookDelivery: "webhook_deliveries",
     Checkpoint: "checkpoints",
     Counter: "counters",
     SandboxLetter: "sandbox_letters",

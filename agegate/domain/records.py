@@ -43,6 +43,9 @@ class Credential:
     kind: CredentialKind
     secret_hash: Digest | None
     webhook_secret: SealedText | None
+    old_webhook_secret: SealedText | None = None
+    """Signs beside the present one until `old_webhook_until`, so that a client can change over."""
+    old_webhook_until: datetime | None = None
     created_at: datetime
     version: int = 1
 

@@ -17,6 +17,7 @@ from agegate.domain.place_rules import PlaceRules
 from agegate.domain.records import Credential, CredentialKind, Event, EventType, OperatorEntry
 from agegate.domain.rules import Rulebook
 from agegate.domain.standing import Standing, stand
+from agegate.domain.webhooks import WebhookDelivery
 from agegate.services.ports import Clock, LinkSigner, NewId, Reader, Sealer, Store, UnitOfWork
 
 _EVENT_OF = {
@@ -130,7 +131,23 @@ class Core:
         return after
 
     def tell(self, uow: UnitOfWork, event: EventType, **fields: Any) -> None:
-        uow.publish(Event(id=self.new_id("evt"), type=event, at=uow.now, **fields))
+        """Write an event down, and its webhook where the client has a place for one."""
+        told = Event(id=self.new_id("evt"), type=event, at=uow.now, **fields)
+        uow.publish(told)
+        registered = self.find_registration(uow, told.client_id)
+        if registered is None or registered.client.webhook_url is None:
+            return
+        uow.add(
+            WebhookDelivery(
+                id=self.new_id("wh"),
+                event_id=told.id,
+                client_id=told.client_id,
+                sub=told.sub,
+                since=uow.now,
+                due_at=uow.now,
+                created_at=uow.now,
+            )
+        )
 
     # -- links -----------------------------------------------------------------------------------
 

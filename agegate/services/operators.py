@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from agegate.domain.change import Change, NewFact
-from agegate.domain.errors import ConflictError
+from agegate.domain.errors import ConflictError, NotFoundError
 from agegate.domain.ids import ClientId, Digest
 from agegate.domain.ledger import FactKind
 from agegate.domain.legality import Caution, Refusal, RefusedError, refusals, warnings
@@ -17,6 +17,7 @@ from agegate.domain.operators import AuthMethod, Client, Operator, Service
 from agegate.domain.people import SealedText
 from agegate.domain.records import Credential, CredentialKind, OperatorEntry
 from agegate.domain.rules import Rulebook
+from agegate.domain.webhooks import ROTATION, SECRET_PREFIX
 from agegate.services.ports import Reader, Store, UnitOfWork
 
 SECRET_METHODS = frozenset({AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST})
@@ -118,6 +119,27 @@ class OperatorService:
             changes=plan.changes, warnings=plan.warnings, clients=clients, services=services
         )
 
+    def rotate_webhook_secret(self, client_id: str) -> IssuedSecrets:
+        """A new webhook secret, told once. The one it replaces signs beside it for another day.
+
+        Raises `NotFoundError` where the client is unknown or gets no webhooks.
+        """
+        with self._store.write() as uow:
+            credential = uow.find(Credential, client_id)
+            if credential is None or credential.webhook_secret is None:
+                raise NotFoundError("no client of this id gets webhooks")
+            secret = self._new_webhook_secret()
+            uow.save(
+                replace(
+                    credential,
+                    webhook_secret=secret,
+                    old_webhook_secret=credential.webhook_secret,
+                    old_webhook_until=uow.now + ROTATION,
+                )
+            )
+            uow.commit()
+        return IssuedSecrets(client_id=credential.id, webhook_secret=secret)
+
     def _plan(self, reader: Reader, operator: Operator) -> Plan:
         rulebook, today = self._load_rulebook(), self._today()
         entry = reader.find(OperatorEntry, operator.id)
@@ -142,6 +164,8 @@ class OperatorService:
             kind=kind,
             secret_hash=secret_hash,
             webhook_secret=webhook_secret,
+            old_webhook_secret=kept.old_webhook_secret if kept and webhook_secret else None,
+            old_webhook_until=kept.old_webhook_until if kept and webhook_secret else None,
             created_at=kept.created_at if kept else uow.now,
             version=old.version if old else 1,
         )
@@ -172,10 +196,13 @@ class OperatorService:
             return None, False
         if kept is not None and kept.webhook_secret is not None:
             return kept.webhook_secret, False
+        return self._new_webhook_secret(), True
+
+    def _new_webhook_secret(self) -> SealedText:
         # Standard Webhooks wants base64 of 24 to 64 bytes; the digest of 256 random bits is 32 of
         # them, whatever alphabet `new_secret` writes in.
         key = bytes.fromhex(self._hash_secret(self._new_secret()))
-        return SealedText("whsec_" + base64.b64encode(key).decode()), True
+        return SealedText(SECRET_PREFIX + base64.b64encode(key).decode())
 
     def _retire_removed(self, uow: UnitOfWork, operator: Operator) -> None:
         """A service that is gone is forgotten; a client keeps its name for its people's sake."""
@@ -188,7 +215,16 @@ class OperatorService:
                 uow.delete(Credential, credential.id)
             else:
                 retired = CredentialKind.RETIRED
-                uow.save(replace(credential, kind=retired, secret_hash=None, webhook_secret=None))
+                uow.save(
+                    replace(
+                        credential,
+                        kind=retired,
+                        secret_hash=None,
+                        webhook_secret=None,
+                        old_webhook_secret=None,
+                        old_webhook_until=None,
+                    )
+                )
 
     def _record(self, uow: UnitOfWork, operator: Operator) -> None:
         old = uow.find(OperatorEntry, operator.id)

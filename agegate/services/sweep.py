@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -11,13 +12,14 @@ from agegate.domain.consent import OPEN, Consent, Stage
 from agegate.domain.errors import AgegateError
 from agegate.domain.grants import FAMILY_FOR, Code, Family, Flow, IssuedToken, RefreshToken
 from agegate.domain.growing import grown, known_range
-from agegate.domain.ids import RecordId, SubjectId
+from agegate.domain.ids import ClientId, RecordId, SubjectId
 from agegate.domain.ledger import FactKind
 from agegate.domain.outgoing import Delivery, Outgoing
 from agegate.domain.people import BrowserSubject, Link, ParentSession, Subject
 from agegate.domain.place_rules import PlaceRules
-from agegate.domain.records import Counter, Event, EventType, OperatorEntry
+from agegate.domain.records import Counter, Credential, Event, EventType, OperatorEntry
 from agegate.domain.tiers import decide_tier
+from agegate.domain.webhooks import FINISHED, WebhookDelivery
 from agegate.services.core import Core
 from agegate.services.ending import forget_contact, spend_grant
 from agegate.services.ports import Reader, UnitOfWork
@@ -41,6 +43,8 @@ RETENTION: Final[tuple[tuple[type[Any], str, timedelta], ...]] = (
 And what is added to it.
 """
 LETTERS_KEPT_FOR: Final = timedelta(days=30)
+WEBHOOKS_KEPT_FOR: Final = timedelta(days=30)
+SETTLED: Final = tuple(s for s in Delivery if s not in {Delivery.WAITING, Delivery.SENDING})
 
 
 class SweepService:
@@ -59,7 +63,9 @@ class SweepService:
         }
         for kind, field, extra in RETENTION:
             done[kind.__name__.lower()] = self._delete_old(kind, field, now - extra)
-        done["letter"] = self._delete_letters()
+        done["letter"] = self._delete_finished(Outgoing, SETTLED, LETTERS_KEPT_FOR)
+        done["webhook"] = self._delete_finished(WebhookDelivery, FINISHED, WEBHOOKS_KEPT_FOR)
+        done["webhook_secret"] = self._each(self._outlived_secrets(), self._drop_old_secret)
         return {name: count for name, count in done.items() if count}
 
     # -- consents --------------------------------------------------------------------------------
@@ -155,18 +161,26 @@ class SweepService:
                 old = [event for event in old if event not in newest]
         return self._delete(kind, old)
 
-    def _delete_letters(self) -> int:
-        until = self._core.now() - LETTERS_KEPT_FOR
-        finished = [s for s in Delivery if s not in {Delivery.WAITING, Delivery.SENDING}]
+    def _delete_finished(self, kind: type[Any], states: Iterable[str], kept_for: timedelta) -> int:
+        """What has left or was given up. What still waits stays, however old it is."""
+        until = self._core.now() - kept_for
         with self._core.store.read() as r:
             old = [
-                letter
-                for state in finished
-                for letter in r.select(
-                    Outgoing, state=state, upto=("created_at", until), limit=BATCH
-                )
+                thing
+                for state in states
+                for thing in r.select(kind, state=state, upto=("created_at", until), limit=BATCH)
             ]
-        return self._delete(Outgoing, old)
+        return self._delete(kind, old)
+
+    def _outlived_secrets(self) -> list[ClientId]:
+        with self._core.store.read() as r:
+            old = r.select(Credential, upto=("old_webhook_until", self._core.now()), limit=BATCH)
+        return [credential.id for credential in old]
+
+    @staticmethod
+    def _drop_old_secret(uow: UnitOfWork, id_: str) -> None:
+        credential = uow.get(Credential, id_)
+        uow.save(replace(credential, old_webhook_secret=None, old_webhook_until=None))
 
     def _delete(self, kind: type[Any], old: Sequence[Any]) -> int:
         if old:

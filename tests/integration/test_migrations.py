@@ -15,13 +15,13 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, bindparam, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from agegate.adapters.db.engine import open_engine
 from agegate.adapters.db.migrating import configuration, current, head, migrate
 from agegate.adapters.db.store import SqlStore
-from agegate.adapters.db.tables import TABLE_OF, metadata
+from agegate.adapters.db.tables import TABLE_OF, UtcDateTime, metadata
 from agegate.adapters.ids import new_id
 from agegate.adapters.sealing import KeyedSealer
 from agegate.domain.errors import AgegateError, UnavailableError
@@ -31,7 +31,33 @@ from tests.contract.samples import KINDS, MOMENT, bare, full
 _ROOT = Path(__file__).resolve().parents[2]
 FIRST: Final = "0001"
 Step = Callable[[Connection], None]
-DATA_TESTS: Final[dict[str, tuple[Step, Step]]] = {}
+
+
+def _a_client_with_webhooks(connection: Connection) -> None:
+    connection.execute(
+        text(
+            "INSERT INTO credentials "
+            "(id, operator_id, kind, secret_hash, webhook_secret, created_at, version) "
+            "VALUES ('app', 'op', 'client', 'hash', :sealed, :at, 3)"
+        ).bindparams(bindparam("at", type_=UtcDateTime())),
+        {"sealed": b"sealed", "at": MOMENT},
+    )
+
+
+def _keeps_its_secret_and_has_no_old_one(connection: Connection) -> None:
+    row = connection.execute(
+        text(
+            "SELECT id, secret_hash, webhook_secret, version, old_webhook_secret, "
+            "old_webhook_until FROM credentials"
+        )
+    ).one()
+    assert (row[0], row[1], bytes(row[2]), *row[3:]) == ("app", "hash", b"sealed", 3, None, None)
+    assert connection.execute(text("SELECT count(*) FROM webhook_deliveries")).scalar_one() == 0
+
+
+DATA_TESTS: Final[dict[str, tuple[Step, Step]]] = {
+    "0002": (_a_client_with_webhooks, _keeps_its_secret_and_has_no_old_one),
+}
 """For every migration after the first: what to put in before it, what must be there after it."""
 
 

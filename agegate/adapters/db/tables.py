@@ -44,6 +44,7 @@ from agegate.domain.people import (
     Subject,
 )
 from agegate.domain.records import Counter, Credential, Event
+from agegate.domain.webhooks import WebhookDelivery
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -72,7 +73,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 INDEXES: Final[dict[type[Any], tuple[tuple[str, ...], ...]]] = {
-    Credential: (("operator_id",),),
+    Credential: (("operator_id",), ("old_webhook_until",)),
     Subject: (("client_id",), ("turns_on",)),
     BrowserSubject: (("subject_id",), ("expires_at",)),
     Flow: (("expires_at",), ("subject_id",)),
@@ -93,6 +94,12 @@ INDEXES: Final[dict[type[Any], tuple[tuple[str, ...], ...]]] = {
     Outgoing: (("state", "due_at"), ("target",)),
     Fact: (("record",),),
     Event: (("client_id", "seq"), ("sub",)),
+    WebhookDelivery: (
+        ("state", "due_at"),
+        ("client_id", "state", "due_at"),
+        ("sub", "state"),
+        ("state", "created_at"),
+    ),
     Counter: (("expires_at",),),
 }
 
