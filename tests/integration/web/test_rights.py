@@ -7,6 +7,7 @@ without a line here fails the build.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -91,7 +92,7 @@ class Family:
     site: Site
     values: dict[str, str]
     secrets: tuple[str, ...]
-    strangers: tuple[tuple[str, Visitor, dict[str, object]], ...]
+    strangers: tuple[tuple[str, Visitor, dict[str, Any]], ...]
 
     def address(self, rule: str) -> str:
         for name, value in self.values.items():
@@ -110,7 +111,7 @@ def family(site: Site) -> Family:
     kim = site.sign_in(KIM)
     other_child = site.visitor()
     site.authorize(other_child)
-    quiet = {"auth": ("quiet-api", site.secrets["quiet-api"])}
+    quiet: dict[str, Any] = {"auth": ("quiet-api", site.secrets["quiet-api"])}
     return Family(
         site=site,
         values={
