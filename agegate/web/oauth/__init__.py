@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Flask, Response, jsonify, make_response, request
 from flask.typing import ResponseReturnValue
 
@@ -54,9 +56,8 @@ def oauth_blueprint(app: Flask, services: Services, browser: BrowserSession) -> 
     def introspect() -> ResponseReturnValue:
         _allow_long_tokens()
         answer = make_response(server.create_endpoint_response("introspection"))
-        claims = answer.get_json(silent=True) or {}
-        ends = [claims.get("exp"), claims.get("consent", {}).get("until")]
-        hot.keep(until=min((float(end) for end in ends if end), default=None))
+        if answer.is_json:
+            _keep(answer.get_json())
         return answer
 
     @bp.post(scopes.REVOKE)
@@ -66,14 +67,7 @@ def oauth_blueprint(app: Flask, services: Services, browser: BrowserSession) -> 
 
     @bp.route(scopes.USERINFO, methods=["GET", "POST"])
     def userinfo() -> ResponseReturnValue:
-        scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            return "", 401, {"WWW-Authenticate": "Bearer"}  # RFC 6750, 3.1: no error to speak of
-        claims = services.tokens.userinfo(value.strip())
-        if claims is None:
-            refused = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-            return jsonify(error="invalid_token"), 401, refused
-        return jsonify(claims)
+        return _userinfo(services)
 
     @bp.get(scopes.JWKS)
     def jwks() -> ResponseReturnValue:
@@ -93,12 +87,29 @@ def oauth_blueprint(app: Flask, services: Services, browser: BrowserSession) -> 
     return bp
 
 
+def _userinfo(services: Services) -> ResponseReturnValue:
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        return "", 401, {"WWW-Authenticate": "Bearer"}  # RFC 6750, 3.1: no error to speak of
+    claims = services.tokens.userinfo(value.strip())
+    if claims is None:
+        refused = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+        return jsonify(error="invalid_token"), 401, refused
+    return jsonify(claims)
+
+
 def _open(response: Response) -> Response:
     if request.path in _READABLE or request.path.startswith(f"{scopes.STATUS_LIST}/"):
         response.headers["Access-Control-Allow-Origin"] = "*"
         if request.method == "OPTIONS":
             response.headers.update(_PREFLIGHT)
     return response
+
+
+def _keep(claims: dict[str, Any]) -> None:
+    """The same question gets the same bytes until the answer would change by itself."""
+    ends = [claims.get("exp"), claims.get("consent", {}).get("until")]
+    hot.keep(until=min((float(end) for end in ends if end), default=None))
 
 
 def _allow_long_tokens() -> None:

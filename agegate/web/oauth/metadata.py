@@ -37,6 +37,7 @@ def server_metadata(settings: Settings) -> dict[str, Any]:
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
         "token_endpoint_auth_methods_supported": _CLIENT_METHODS,
         "introspection_endpoint_auth_methods_supported": _SERVICE_METHODS,
+        "introspection_signing_alg_values_supported": ["ES256"],
         "revocation_endpoint_auth_methods_supported": _CLIENT_METHODS,
         "code_challenge_methods_supported": ["S256"],
         "subject_types_supported": ["pairwise"],

@@ -32,9 +32,10 @@ _METHODS = [
     AuthMethod.CLIENT_SECRET_POST.value,
     AuthMethod.NONE.value,
 ]
+_SIGNED = "application/token-introspection+jwt"
 _SHORTEST_VERIFIER, _LONGEST_VERIFIER = 43, 128
 _VERIFIER = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-Answer = tuple[int, dict[str, Any], dict[str, str]]
+Answer = tuple[int, dict[str, Any] | str, dict[str, str]]
 
 
 class _SafeRequest(FlaskOAuth2Request):  # type: ignore[misc]  # Authlib has no types.
@@ -166,11 +167,21 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]  # Authlib has
         if "token" not in form:
             raise InvalidRequestError("token is missing")
         tokens = self.server.services.tokens
-        return (
-            200,
-            tokens.introspect(caller.id, caller.operator_id, caller.audiences, form["token"]),
-            NO_STORE,
-        )
+        told = tokens.introspect(caller.id, caller.operator_id, caller.audiences, form["token"])
+        if flask_request.accept_mimetypes.best_match(["application/json", _SIGNED]) == _SIGNED:
+            return 200, self._signed(told, caller), NO_STORE | {"Content-Type": _SIGNED}
+        return 200, told, NO_STORE
+
+    def _signed(self, told: dict[str, Any], caller: Caller) -> str:
+        """RFC 9701, 5: the same answer as evidence, for this caller alone."""
+        services: Services = self.server.services
+        about = {
+            "iss": services.core.public_url,
+            "aud": caller.id,
+            "iat": int(services.core.now().timestamp()),
+            "token_introspection": told,
+        }
+        return services.signer.sign(about, typ=_SIGNED.removeprefix("application/"))
 
 
 class Revocation(RevocationEndpoint):  # type: ignore[misc]  # Authlib has no types.

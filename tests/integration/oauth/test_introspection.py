@@ -12,7 +12,7 @@ from joserfc import jws
 from joserfc.jwk import ECKey, OctKey
 
 from tests.integration.oauth.operators import API
-from tests.integration.oauth.world import World, b64, claims_of, header_of
+from tests.integration.oauth.world import ISSUER, World, b64, claims_of, header_of
 
 INACTIVE = {"active": False}
 Forgery = Callable[[World, str], str]
@@ -222,6 +222,36 @@ def test_a_services_own_token_is_active_for_itself_alone(world: World) -> None:
     assert world.userinfo(token).status_code in {401, 403}
     assert world.revoke(token, client="api").status_code == 200
     assert world.introspect(token, by="api") == INACTIVE
+
+
+def test_rfc9701_5_a_signed_answer_for_whoever_asks_for_one(world: World) -> None:
+    token = world.tokens(world.browser().as_adult())["access_token"]
+    for asked, value in ((token, world.introspect(token)), ("unknown", INACTIVE)):
+        response = world.post(
+            "/oauth/introspect",
+            {"token": asked},
+            basic="api",
+            headers={"Accept": "application/token-introspection+jwt"},
+        )
+        assert response.status_code == 200
+        assert response.mimetype == "application/token-introspection+jwt"
+        assert response.headers["Cache-Control"] == "no-store"
+        signed = world.services.signer.verify(response.text, typ="token-introspection+jwt")
+        assert signed is not None
+        assert set(signed) == {"iss", "aud", "iat", "token_introspection"}
+        assert (signed["iss"], signed["aud"]) == (ISSUER, "api")
+        assert signed["token_introspection"] == value
+        # RFC 9701, 8.1: such an answer is never taken for a token.
+        assert world.introspect(response.text) == INACTIVE
+        assert world.userinfo(response.text).status_code == 401
+
+
+@pytest.mark.parametrize("accept", ["application/json", "*/*", "text/html", "", "ü", "a/b;q=x"])
+def test_rfc9701_4_otherwise_the_answer_is_json(world: World, accept: str) -> None:
+    response = world.post(
+        "/oauth/introspect", {"token": "x"}, basic="api", headers={"Accept": accept}
+    )
+    assert response.get_json() == INACTIVE
 
 
 # -- RFC 7009 ------------------------------------------------------------------------------------
