@@ -5,15 +5,18 @@ Time limits, and what must be safe.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.exc import ArgumentError, InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from agegate.domain.errors import ConfigurationError
+
+_REST_S: Final = 1.0
 
 
 def open_engine(url: str, *, autocommit: bool) -> Engine:
@@ -26,12 +29,12 @@ def open_engine(url: str, *, autocommit: bool) -> Engine:
         case "sqlite":
             return _sqlite(str(parsed.database or ""), autocommit=autocommit)
         case "postgresql":
-            return create_engine(
+            engine = create_engine(
                 parsed.set(drivername="postgresql+psycopg"),
                 isolation_level="AUTOCOMMIT" if autocommit else "READ COMMITTED",
                 pool_size=8,
                 max_overflow=16,
-                pool_pre_ping=True,
+                pool_pre_ping=not autocommit,
                 pool_timeout=5,
                 hide_parameters=True,
                 connect_args={
@@ -41,10 +44,32 @@ def open_engine(url: str, *, autocommit: bool) -> Engine:
                     " -c idle_in_transaction_session_timeout=60000",
                 },
             )
+            if autocommit:
+                _ping_after_rest(engine)
+            return engine
         case other:
             raise ConfigurationError(
                 f"AGEGATE_DATABASE_URL: {other} is not supported; use sqlite or postgresql"
             )
+
+
+def _ping_after_rest(engine: Engine) -> None:
+    """Try a connection before its use, if it has lain idle for a while: a ping costs a look-up."""
+
+    @event.listens_for(engine, "checkin")
+    def _rest(_connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info["rested_at"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _wake(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+        rested_at = record.info.get("rested_at")
+        if rested_at is None or time.monotonic() - rested_at < _REST_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error:
+            # All that rested as long are gone with it; the pool opens a new one.
+            raise InvalidatePoolError from None
 
 
 def _sqlite(path: str, *, autocommit: bool) -> Engine:

@@ -9,10 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from itertools import count
 from typing import Any, Final, NamedTuple, TypeVar
 
-from sqlalchemy import BigInteger, Connection, Dialect, bindparam, select
+from psycopg.adapt import Transformer
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus
+from sqlalchemy import BigInteger, Connection, Dialect, PoolProxiedConnection, bindparam, select
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from agegate.adapters.db.rows import RowMapper
 from agegate.domain.errors import NotFoundError, UnavailableError
@@ -21,6 +26,8 @@ T = TypeVar("T")
 Mappers = Mapping[type[Any], RowMapper[Any]]
 _ID: Final = ("id",)
 _MOST: Final = 500
+_numbers = count()
+Rows = list[tuple[Any, ...]]
 Convert = Callable[[Any], Any]
 
 
@@ -40,8 +47,10 @@ class _Shape(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class _Prepared:
     sql: str
-    places: tuple[str, ...] | None
-    """The parameters in their order; None where the driver takes them by name."""
+    name: bytes
+    """Its name on every connection to PostgreSQL."""
+    places: tuple[str, ...]
+    """The parameters in their order."""
     fixed: Mapping[str, Any]
     """Parameters of SQLAlchemy's own, such as SQLite's OFFSET 0."""
     outward: Mapping[str, Convert]
@@ -54,7 +63,15 @@ class Lookups:
     def __init__(self, dialect: Dialect, mappers: Mappers) -> None:
         self.dialect = dialect
         self.mappers = mappers
-        self.options: dict[str, Any] = {"prepare": True} if dialect.name == "postgresql" else {}
+        self.is_postgresql = dialect.name == "postgresql"
+        # libpq knows parameters by number.
+        self._writing = (
+            PGDialect_psycopg(  # type: ignore[no-untyped-call]  # SQLAlchemy's own lacks them.
+                paramstyle="numeric_dollar"
+            )
+            if self.is_postgresql
+            else dialect
+        )
         self._prepared: dict[_Shape, _Prepared] = {}
 
     def prepared(self, shape: _Shape) -> _Prepared:
@@ -84,11 +101,12 @@ class Lookups:
             query = query.order_by(table.c[name].desc() if shape.descending else table.c[name])
         if shape.limited:
             query = query.limit(bindparam("_limit", type_=BigInteger()))
-        compiled: Any = query.compile(dialect=self.dialect)
+        compiled: Any = query.compile(dialect=self._writing)
         outward = {name: self._outward(kind) for name, kind in given.items()}
         return _Prepared(
             sql=str(compiled),
-            places=tuple(compiled.positiontup) if compiled.positional else None,
+            name=b"agegate_%d" % next(_numbers),
+            places=tuple(compiled.positiontup),
             fixed={n: v for n, v in compiled.params.items() if n not in given and n != "_limit"},
             outward={name: convert for name, convert in outward.items() if convert is not None},
             columns=tuple((column.name, self._inward(column.type)) for column in table.c),
@@ -111,9 +129,8 @@ class DirectReader:
     def __init__(self, connection: Connection, lookups: Lookups) -> None:
         self._connection = connection
         self._lookups = lookups
-        driver: Any = connection.connection.driver_connection
-        self._cursor = driver.cursor()
-        self._errors: type[Exception] = lookups.dialect.loaded_dbapi.Error
+        self._ask = _ask_postgresql if lookups.is_postgresql else _ask_sqlite
+        self._errors: Any = lookups.dialect.loaded_dbapi.Error
 
     def find(self, kind: type[T], id_: str) -> T | None:
         found = self._look(_Shape(kind, _ID), {"id": id_})
@@ -163,15 +180,16 @@ class DirectReader:
         for name, convert in prepared.outward.items():
             values[name] = convert(values[name])
         values |= prepared.fixed
-        given: Any = values
-        if prepared.places is not None:
-            given = [values[name] for name in prepared.places]
+        given = [values[name] for name in prepared.places]
         try:
-            self._cursor.execute(prepared.sql, given, **self._lookups.options)
-            rows = self._cursor.fetchall()
-        except self._errors:
-            # The pool must not hand it out again; what the driver says may hold values of people.
-            self._connection.invalidate()
+            rows = self._ask(self._connection.connection, prepared, given)
+        except self._errors as error:
+            # What the driver says may hold values of people.
+            driver: Any = self._connection.connection.driver_connection
+            if self._lookups.dialect.is_disconnect(error, driver, None):
+                # Its like will be gone too: none of them may be handed out again.
+                self._connection.invalidate()
+                self._connection.engine.dispose()
             raise UnavailableError("the database did not take this") from None
         from_row = self._lookups.mappers[shape.kind].from_row
         columns = prepared.columns
@@ -184,3 +202,49 @@ class DirectReader:
             )
             for row in rows
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What one connection has prepared, and how it reads each statement's values."""
+
+    driver: Any
+    reading: dict[bytes, Any]
+
+
+def _ask_sqlite(connection: PoolProxiedConnection, prepared: _Prepared, given: list[Any]) -> Rows:
+    driver: Any = connection.driver_connection
+    rows: Rows = driver.execute(prepared.sql, given).fetchall()
+    return rows
+
+
+def _ask_postgresql(
+    connection: PoolProxiedConnection, prepared: _Prepared, given: list[Any]
+) -> Rows:
+    """By libpq itself and psycopg's own way of reading values: less than half a cursor's cost."""
+    driver: Any = connection.driver_connection
+    known = connection.info.get(__name__)
+    if known is None or known.driver is not driver:
+        known = connection.info[__name__] = _Known(driver, {})
+    reading = known.reading.get(prepared.name)
+    if reading is None:
+        _require(driver.pgconn.prepare(prepared.name, prepared.sql.encode()), driver)
+        reading = known.reading[prepared.name] = Transformer(driver)
+    result = driver.pgconn.exec_prepared(prepared.name, [_text(value) for value in given])
+    _require(result, driver)
+    reading.set_pgresult(result)
+    rows: Rows = reading.load_rows(0, result.ntuples, tuple)
+    return rows
+
+
+def _require(result: Any, driver: Any) -> None:
+    """Raises psycopg's error for what the server refused."""
+    if result.status not in {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}:
+        raise error_from_result(result, encoding=driver.info.encoding)
+
+
+def _text(value: Any) -> bytes:
+    """A parameter as PostgreSQL reads it; the statement says of which type it is."""
+    if isinstance(value, datetime | date):
+        return value.isoformat().encode()
+    return str(value).encode()
