@@ -47,29 +47,33 @@ def any_world(request: pytest.FixtureRequest) -> Iterator[World]:
 
 
 @pytest.fixture(scope="module")
-def _both_databases(
-    furnished: tuple[Path, dict[str, str]],
-    postgres_server: PostgresServer,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[dict[str, World]]:
+def shared_world(
+    furnished: tuple[Path, dict[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """One world for a whole file whose tests move no clock and end nobody."""
     folder, secrets = furnished
-    copy = tmp_path_factory.mktemp("both") / "agegate"
+    copy = tmp_path_factory.mktemp("shared") / "agegate"
     shutil.copytree(folder, copy)
+    world = World.open(settings_for(f"sqlite:///{copy / 'agegate.db'}"), secrets)
+    yield world
+    world.close()
+
+
+@pytest.fixture(scope="module")
+def _shared_postgres_world(postgres_server: PostgresServer) -> Iterator[World]:
     name = postgres_server.create(template=postgres_server.migrated_template(migrate))
-    worlds = {
-        "sqlite": World.open(settings_for(f"sqlite:///{copy / 'agegate.db'}"), secrets),
-        "postgres": World.open(settings_for(postgres_server.url(name))),
-    }
-    yield worlds
-    for world in worlds.values():
-        world.close()
+    world = World.open(settings_for(postgres_server.url(name)))
+    yield world
+    world.close()
     postgres_server.drop(name)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def both_worlds(request: pytest.FixtureRequest, _both_databases: dict[str, World]) -> World:
-    """One world for a whole file, for requests that are refused and leave nothing behind."""
-    return _both_databases[request.param]
+def both_worlds(request: pytest.FixtureRequest) -> World:
+    """`shared_world` on both databases."""
+    name = "shared_world" if request.param == "sqlite" else "_shared_postgres_world"
+    world: World = request.getfixturevalue(name)
+    return world
 
 
 @pytest.fixture

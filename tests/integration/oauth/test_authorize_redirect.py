@@ -9,6 +9,12 @@ import pytest
 from tests.integration.oauth.operators import CALLBACK
 from tests.integration.oauth.world import ISSUER, World
 
+
+@pytest.fixture
+def world(shared_world: World) -> World:
+    return shared_world
+
+
 HOSTILE = "<script>alert(1)</script>"
 NEAR_MISSES = {
     "prefix": CALLBACK + "/more",

@@ -12,6 +12,11 @@ from tests.integration.oauth.operators import AI_CHAT, API, CALLBACK, LAB, SECON
 from tests.integration.oauth.world import ISSUER, VERIFIER, World, claims_of, s256
 
 
+@pytest.fixture
+def world(shared_world: World) -> World:
+    return shared_world
+
+
 def refusal(response: TestResponse) -> str:
     """The `error` of a redirect to the client that says who answers and gives its state back."""
     assert response.status_code == 303, response.text

@@ -12,6 +12,12 @@ from werkzeug.test import TestResponse
 from tests.integration.oauth.operators import CALLBACK
 from tests.integration.oauth.world import VERIFIER, World, a_verifier
 
+
+@pytest.fixture
+def world(shared_world: World) -> World:
+    return shared_world
+
+
 ENDPOINTS = ("/oauth/token", "/oauth/introspect", "/oauth/revoke")
 
 
