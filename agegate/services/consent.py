@@ -60,6 +60,8 @@ class RequestView:
     methods: tuple[MethodChoice, ...]
     proof: ProofRun | None
     child_since: str
+    masked: str = ""
+    """The parent's own address, enough to know it again; empty once it is deleted."""
     failed: str | None = None
     """Why the attempt to prove that has just ended showed nothing."""
     waiting: bool = False
@@ -243,6 +245,7 @@ class ConsentService:
         stored = r.find(StoredNotice, consent.notice)
         subject = r.find(Subject, consent.subject_id)
         run = r.find(ProofRun, consent.id) if consent.stage is Stage.OPENED else None
+        contact = r.find(Contact, consent.id) if consent.stage is Stage.DECIDED else None
         return RequestView(
             consent=consent,
             operator=operator,
@@ -253,6 +256,7 @@ class ConsentService:
             methods=tuple(MethodChoice(key=k, why_not=why) for k, why in allowed.items()),
             proof=run,
             child_since=subject.created_at.isoformat() if subject else "",
+            masked=contact.address.masked if contact else "",
         )
 
     def _take(self, link: str, key: str, step: ConsentStep) -> RequestView:

@@ -251,7 +251,7 @@ class RequestPages:
             "parent_confirm",
             state=state,
             channel="email",
-            to="",
+            to=view.masked,
             comes=delay if state == "coming" else "",
             decided_on=_day(view, view.consent.decided_at),
             allowed=titles(view.operator, view.consent.granted),

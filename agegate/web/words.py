@@ -44,11 +44,13 @@ def choose_language(wanted: str | None, accepted: list[str]) -> str:
 
 
 def day_in_words(day: date | datetime, language: str) -> str:
-    return format_date(day, format="long", locale=language)
+    """Written as our letters write it: a notice quoted on a page must not contradict the page."""
+    return format_date(day, format="long", locale="en_GB" if language == "en" else language)
 
 
 def span_in_words(span: timedelta, language: str) -> str:
-    return format_timedelta(span, locale=language, threshold=1.2)
+    """When that is from now: "in 2 minutes"."""
+    return format_timedelta(span, locale=language, threshold=1.2, add_direction=True)
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -83,9 +83,7 @@ def _parent(page: Page, live: Live, language: str) -> Iterator[str]:
     parent.press('[name="continue"]')
     page.wait_for_url("**?wait=1")
     yield "parent_proof-waiting"
-    parent.open_letter().is_at("parent_proof")
-    parent.press('[name="change_method"]')
-    parent.is_at("parent_method")
+    parent = _asked(page, live, language).reads_on()
     _begin_proof(parent)
     parent.press('[name="continue"]')
     parent.is_at("sandbox_payment")
