@@ -160,7 +160,8 @@ def _server_row(
     report: Report, target: servers.Target, by_name: dict[str, servers.Target], kinds: list[str]
 ) -> list[str]:
     kind = next((k for k in kinds if target.name.endswith(k)), kinds[-1])
-    asked = "client_credentials" if "token, " in target.name else "introspection"
+    issues = "token, " in target.name or "client_credentials" in target.name
+    asked = "client_credentials" if issues else "introspection"
     naive = by_name[f"naive: {asked}, {kind}"]
     hello = by_name["limit: raw WSGI hello"]
     to_naive, to_hello = ratio(target.rates, naive.rates), ratio(target.cpu, hello.cpu)
