@@ -17,6 +17,7 @@ from agegate.adapters.mail.smtp import SmtpMailer
 from agegate.adapters.rules_files import read_rulebook
 from agegate.adapters.sealing import KeyedSealer
 from agegate.adapters.signing import StoredKeySigner, new_signing_key
+from agegate.adapters.webhook_sender import HttpWebhookSender
 from agegate.domain.errors import AgegateError, ConfigurationError
 from agegate.domain.ids import digest
 from agegate.domain.keys import KeyState
@@ -41,6 +42,7 @@ from agegate.services.screening import ScreeningService
 from agegate.services.status import StatusService
 from agegate.services.sweep import SweepService
 from agegate.services.tokens import TokenService
+from agegate.services.webhooks import WebhookService
 from agegate.settings import Environment, Settings
 
 Sandbox = sandbox.Sandbox
@@ -65,6 +67,7 @@ class Services:
     decisions: DecisionService
     records: RecordService
     outbox: OutboxService
+    webhooks: WebhookService
     sweeps: SweepService
     ledger: LedgerService
     sandbox: sandbox.Sandbox | None
@@ -158,6 +161,7 @@ def open_services(settings: Settings) -> Services:
         decisions=DecisionService(core, tokens),
         records=RecordService(core, signer),
         outbox=OutboxService(core, _mailer(settings, pretend), render),
+        webhooks=WebhookService(core, _webhook_sender(settings)),
         sweeps=SweepService(core),
         ledger=LedgerService(core, signer),
         sandbox=pretend,
@@ -204,6 +208,10 @@ def _mailer(settings: Settings, pretend: sandbox.Sandbox | None) -> Mailer:
     if pretend is not None:
         return pretend.mailer(real)
     return real or _NoMailer()
+
+
+def _webhook_sender(settings: Settings) -> HttpWebhookSender:
+    return HttpWebhookSender(allow=() if settings.is_production else settings.webhook_allow)
 
 
 class _NoMailer:

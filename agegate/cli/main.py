@@ -12,7 +12,18 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from agegate.cli import apply, erase, keys, ledger, migrate, rules, serve, settings_doc, worker
+from agegate.cli import (
+    apply,
+    erase,
+    keys,
+    ledger,
+    migrate,
+    rules,
+    serve,
+    settings_doc,
+    webhooks,
+    worker,
+)
 from agegate.cli.surroundings import Demo, Surroundings, Work
 from agegate.domain.errors import AgegateError
 from agegate.settings import SettingsError
@@ -53,6 +64,7 @@ def build_parser(here: Surroundings, *, work: Work, demo: Demo) -> argparse.Argu
     keys.register(commands, open_=lambda: here.services.keys)
     ledger.register(commands, open_=lambda: here.services.ledger)
     erase.register(commands, here)
+    webhooks.register(commands, here)
     _register_demo(commands, here, demo=demo)
     settings_doc.register(commands)
     return parser

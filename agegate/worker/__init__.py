@@ -14,6 +14,7 @@ from typing import Final
 from agegate.bootstrap import Services, open_services, tidy
 from agegate.domain.errors import AgegateError, UnavailableError
 from agegate.settings import Settings
+from agegate.worker.postbox import Postbox
 
 log = logging.getLogger("agegate.worker")
 
@@ -52,6 +53,7 @@ def run(env: Mapping[str, str], *, once: bool) -> int:
 class Worker:
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._postbox = Postbox(services.webhooks)
         self._swept = _Every(SWEEP_EVERY)
         self._checked = _Every(CHECKPOINT_EVERY)
         self._tidied = _Every(TIDY_EVERY)
@@ -96,6 +98,8 @@ class Worker:
             self._swept.note(now)
             done += sum(services.sweeps.sweep().values())
         done += services.ledger.integrate()
+        # A receiver that hangs must not hold up letters: posts are under way beside the rounds.
+        done += self._postbox.post(wait=everything)
         if self._checked.is_due(now) or everything:
             self._checked.note(now)
             services.keys.clean()
