@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache, partial
 
 from agegate.adapters import sandbox
-from agegate.adapters.db import migrating, tidying
+from agegate.adapters.db import revisions, tidying
 from agegate.adapters.db.store import SqlStore
 from agegate.adapters.ids import new_id, new_secret
 from agegate.adapters.links import SignedLinks
@@ -83,6 +83,8 @@ def load_rulebook() -> Rulebook:
 
 def migrate(database_url: str) -> None:
     """Bring a database to head."""
+    from agegate.adapters.db import migrating
+
     migrating.migrate(database_url)
 
 
@@ -96,7 +98,7 @@ def check_schema(settings: Settings) -> None:
 
     Raises `ConfigurationError`.
     """
-    head, current = migrating.head(), migrating.current(settings.database)
+    head, current = revisions.head(), revisions.current(settings.database)
     if current == head:
         return
     if settings.env is not Environment.PRODUCTION:
@@ -231,7 +233,7 @@ def is_ready(services: Services) -> dict[str, bool]:
     try:
         services.core.store.ready()
         checks["database"] = True
-        checks["schema"] = migrating.current(services.settings.database) == migrating.head()
+        checks["schema"] = revisions.current(services.settings.database) == revisions.head()
         checks["keys"] = any(key.state is KeyState.ACTIVE for key in services.keys.list())
     except AgegateError:
         return checks

@@ -164,7 +164,6 @@ class MemoryStore:
 
     def integrate(self, *, limit: int = 1000) -> int:
         with self._lock:
-            self._commits += 1
             tables = _copy(self._tables)
             facts: dict[str, Fact] = tables[Fact]
             done = [f for f in facts.values() if f.seq is not None]
@@ -200,6 +199,7 @@ class MemoryStore:
 
     def _install(self, tables: Tables) -> None:
         self._tables = tables
+        self._commits += 1
 
 
 def _copy(tables: Tables) -> Tables:

@@ -167,6 +167,9 @@ class Operator:
     def find_client(self, id_: ClientId) -> Client | None:
         return next((c for c in self.clients if c.id == id_), None)
 
+    def find_service(self, id_: ClientId) -> Service | None:
+        return next((s for s in self.services if s.id == id_), None)
+
     def purposes_of(self, client: Client) -> tuple[Purpose, ...]:
         """In the order the operator declared them, so that every page and hash agrees."""
         return tuple(p for p in self.purposes if p.id in client.purposes)

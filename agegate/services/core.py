@@ -79,7 +79,7 @@ class Core:
         if credential is None or credential.kind is not CredentialKind.SERVICE:
             return None
         operator = r.get(OperatorEntry, credential.operator_id).operator
-        service = next((s for s in operator.services if s.id == service_id), None)
+        service = operator.find_service(ClientId(service_id))
         return (operator, service) if service else None
 
     def rules_for(self, place: str | None, client: Client, *, now: datetime) -> PlaceRules:

@@ -21,7 +21,7 @@ from agegate.domain.errors import (
 from agegate.domain.operators import Operator, Purpose
 from agegate.services.consent import ParentStep, RequestView
 from agegate.services.letters import titles
-from agegate.web.forms import read_form
+from agegate.web.forms import read_form, read_press
 from agegate.web.rendering import error_words, page, page_language
 from agegate.web.security import BrowserSession, FormGuard, origin_of
 from agegate.web.words import day_in_words, span_in_words, translator
@@ -158,7 +158,7 @@ class RequestPages:
 
     def withdraw(self, link: str) -> ResponseReturnValue:
         _begin_page(self._consent.look(link))
-        read_form()
+        read_press("confirm")
         self._forms.check(link)
         self._consent.withdraw(link)
         return redirect(f"/parent/request/{link}", 303)
@@ -180,7 +180,7 @@ class RequestPages:
 
     def confirm(self, link: str) -> ResponseReturnValue:
         _begin_page(self._consent.look_confirmation(link))
-        read_form()
+        read_press("confirm")
         self._forms.check(link)
         self._consent.confirm(link)
         return redirect(f"/parent/confirm/{link}", 303)

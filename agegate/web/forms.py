@@ -36,6 +36,15 @@ def read_form() -> dict[str, str]:
     return fields
 
 
+def read_press(name: str) -> None:
+    """A form with one button that means something: nothing is ended by a form without it.
+
+    Raises `InvalidRequestError`.
+    """
+    if name not in read_form():
+        raise InvalidRequestError("press the button of the page")
+
+
 def read_email(fields: dict[str, str], name: str) -> EmailAddress:
     """An address that mail can be sent to. Raises `FieldErrors`.
 

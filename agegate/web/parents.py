@@ -16,7 +16,7 @@ from agegate.domain.ledger import Fact
 from agegate.domain.people import Parent
 from agegate.services.letters import titles
 from agegate.services.parents import SESSION_FOR, SIGN_IN_LINK_FOR, ParentConsent
-from agegate.web.forms import read_email, read_form
+from agegate.web.forms import read_email, read_form, read_press
 from agegate.web.rendering import client_words, error_words, operator_words, page, page_language
 from agegate.web.security import BrowserSession, FormGuard
 from agegate.web.words import day_in_words
@@ -114,7 +114,7 @@ class PortalPages:
         return page("parent_opened", csrf=self._forms.token(link), host=host)
 
     def sign_in(self, link: str) -> ResponseReturnValue:
-        read_form()
+        read_press("continue")
         self._forms.check(link)
         secret = self._parents.sign_in(link)
         answer = redirect("/parent/", 303)
@@ -136,7 +136,7 @@ class PortalPages:
         return self._confirmed("erased", record)
 
     def _confirmed(self, what: str, record: str) -> ResponseReturnValue:
-        read_form()
+        read_press("confirm")
         self._forms.check()
         parent = self._signed_in()
         if parent is None:

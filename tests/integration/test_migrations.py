@@ -19,7 +19,8 @@ from sqlalchemy import Connection, Engine, bindparam, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from agegate.adapters.db.engine import open_engine
-from agegate.adapters.db.migrating import configuration, current, head, migrate
+from agegate.adapters.db.migrating import configuration, migrate
+from agegate.adapters.db.revisions import current, head
 from agegate.adapters.db.store import SqlStore
 from agegate.adapters.db.tables import TABLE_OF, UtcDateTime, metadata
 from agegate.adapters.ids import new_id
@@ -339,3 +340,7 @@ def test_the_store_can_not_delete_a_fact_either(ledger: str) -> None:
     with store.read() as r:
         assert r.find(Fact, "f1") is not None
     store.close()
+
+
+def test_the_head_file_names_the_newest_migration() -> None:
+    assert ScriptDirectory.from_config(configuration()).get_current_head() == head()

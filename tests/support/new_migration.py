@@ -12,6 +12,7 @@ from alembic.script import ScriptDirectory
 
 from agegate.adapters.db.engine import open_engine
 from agegate.adapters.db.migrating import configuration, migrate
+from agegate.adapters.db.revisions import scripts_folder
 
 
 def main(name: str) -> int:
@@ -33,6 +34,7 @@ def main(name: str) -> int:
         engine.dispose()
     assert script is not None
     assert not isinstance(script, list)
+    (scripts_folder() / ".head").write_text(f"{script.revision}\n", encoding="utf-8")
     print(script.path)
     return 0
 

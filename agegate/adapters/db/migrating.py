@@ -1,54 +1,27 @@
-"""Bring a database to head, or say how far from it it is."""
+"""Bring a database to head."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError
 
 from agegate.adapters.db.engine import open_engine
-from agegate.domain.errors import ConfigurationError, UnavailableError
+from agegate.adapters.db.revisions import scripts_folder
+from agegate.domain.errors import UnavailableError
 
 LOCK: Final = 0x6D696772  # one migration at a time, whoever starts it
-
-
-def scripts_folder() -> Path:
-    """`migrations/` of a source checkout, or the copy inside an installed wheel."""
-    package = Path(__file__).resolve().parents[2]
-    for folder in (package.parent / "migrations", package / "_migrations"):
-        if (folder / "env.py").is_file():
-            return folder
-    raise ConfigurationError("the migrations are missing from this installation")
 
 
 def configuration() -> Config:
     config = Config()
     config.set_main_option("script_location", str(scripts_folder()))
     return config
-
-
-def head() -> str | None:
-    return ScriptDirectory.from_config(configuration()).get_current_head()
-
-
-def current(url: str) -> str | None:
-    """The revision a database is at; None for an empty one. Raises `UnavailableError`."""
-    engine = open_engine(url, autocommit=True)
-    try:
-        with engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision()
-    except SQLAlchemyError:
-        raise UnavailableError("the database can't be reached") from None
-    finally:
-        engine.dispose()
 
 
 def migrate(url: str, *, to: str = "head") -> None:

@@ -14,7 +14,7 @@ from authlib.oauth2.rfc6749.errors import InvalidClientError
 from agegate.bootstrap import Services
 from agegate.domain.ids import ClientId, OperatorId, digest
 from agegate.domain.operators import AuthMethod, Client, Service
-from agegate.domain.records import Credential
+from agegate.domain.records import Credential, OperatorEntry
 
 _CLIENT_GRANTS = frozenset({"authorization_code", "refresh_token"})
 _LONGEST_ID = 128
@@ -73,20 +73,13 @@ def find_caller(services: Services, client_id: str) -> tuple[Caller, Credential]
         credential = r.find(Credential, client_id)
         if credential is None:
             return None
-        registered = services.core.find_registration(r, client_id)
-        if registered is not None:
-            client = registered.client
-            return (
-                Caller(client.id, credential.operator_id, client.auth_method, client, None),
-                credential,
-            )
-        found = services.core.find_service(r, client_id)
-        if found is None:
-            return None
-        service = found[1]
-        return Caller(
-            service.id, credential.operator_id, service.auth_method, None, service
-        ), credential
+        operator = r.get(OperatorEntry, credential.operator_id).operator
+    client = operator.find_client(credential.id)
+    service = operator.find_service(credential.id)
+    party = client or service
+    if party is None:
+        return None
+    return Caller(party.id, operator.id, party.auth_method, client, service), credential
 
 
 def authenticate(
