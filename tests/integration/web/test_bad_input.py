@@ -89,6 +89,33 @@ def at_sign_in(site: Site) -> Place:
     return Place(site.visitor(), "/parent/", {"email": PAT})
 
 
+def at_sign_in_button(site: Site) -> Place:
+    site.grant()
+    visitor = site.visitor()
+    visitor.send("/parent/", {"email": PAT})
+    return Place(visitor, site.link(door="sign-in"), {"continue": "1"})
+
+
+def at_withdraw(site: Site) -> Place:
+    _, _, parent, link = site.grant()
+    return Place(parent, f"{link}/withdraw", {"confirm": "1"})
+
+
+def at_erase(site: Site) -> Place:
+    site.grant()
+    [consent] = site.rows()["consents"]
+    return Place(site.sign_in(), f"/parent/erase/{consent.id}", {"confirm": "1"})
+
+
+def at_confirm(site: Site) -> Place:
+    site.child(client_id="quiet-web")
+    parent, link = site.visitor(), site.link()
+    parent.send(link, {"continue": "1"})
+    parent.send(link, {"method": "email_plus"})
+    parent.send(link, {"purpose.bookshelf": "grant", "submit": "1"})
+    return Place(parent, site.link(door="confirm"), {"confirm": "1"})
+
+
 PLACES: list[Callable[[Site], Place]] = [
     at_age,
     at_contact,
@@ -97,6 +124,10 @@ PLACES: list[Callable[[Site], Place]] = [
     at_method,
     at_decision,
     at_sign_in,
+    at_sign_in_button,
+    at_withdraw,
+    at_erase,
+    at_confirm,
 ]
 
 
@@ -126,7 +157,13 @@ def test_every_field_with_every_hostile_value(site: Site, place: Place) -> None:
     token = place.visitor.get(place.path).csrf
     # A button's name counts, whatever its value; a year in a child's own digits is a year.
     digits = {"digits of another script"}
-    harmless = {"continue": set(HOSTILE), "birth_year": digits, "birth_month": digits}
+    buttons = {"nul", "long", "longer"}
+    harmless = {
+        "continue": set(HOSTILE) - buttons,
+        "confirm": set(HOSTILE) - buttons,
+        "birth_year": digits,
+        "birth_month": digits,
+    }
     for name in place.good:
         for why, value in HOSTILE.items():
             if why in harmless.get(name, ()):
@@ -146,8 +183,8 @@ def test_every_field_absent_or_doubled(site: Site, place: Place) -> None:
     for name, value in place.good.items():
         doubled = urlencode([("csrf_token", token), *place.good.items(), (name, value)])
         refused(site, place, partial(_form, place, doubled), why=f"{name} doubled")
-        if name == "continue":
-            continue  # a form without a button is a page looked at again
+        if place.path.startswith("/parent/request/") and name == "continue":
+            continue  # a notice sent without a button is a page looked at again
         absent = {k: v for k, v in place.good.items() if k != name}
         if place.path.startswith("/flow/") and name == "parent_email" and _is_pending(place):
             continue  # nothing was pressed: the page is shown again
@@ -201,7 +238,7 @@ def test_other_encodings_types_and_sizes(site: Site, place: Place) -> None:
         "many fields": lambda: _form(place, text + "&" + "&".join(f"f{n}=1" for n in range(5000))),
         "in the address": lambda: visitor.post(f"{path}?{text}", {}),
     }
-    if name != "continue":
+    if name not in {"continue", "confirm"}:
         attempts["latin-1"] = lambda: _form(place, latin)
     for why, send in attempts.items():
         refused(site, place, send, why=why)
