@@ -100,6 +100,9 @@ class MemoryUnitOfWork(MemoryReader):
         self._tables[type(thing)][row.id] = after
         return after  # type: ignore[no-any-return]  # The type of `thing`, one version on.
 
+    def hold(self, kind: type[Any], id_: str) -> None:
+        """Two who change the same row are told apart at commit."""
+
     def delete(self, kind: type[Any], id_: str) -> None:
         if kind is Fact and id_ in self._tables[kind]:
             raise ConflictError("facts are append-only")

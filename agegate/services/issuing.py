@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from agegate.domain.consent import Consent
 from agegate.domain.errors import AgegateError, ConflictError
 from agegate.domain.grants import (
     STATUS_PLACES,
@@ -64,6 +65,16 @@ class Issuer:
         self._core = core
         self._signer = signer
         self._new_secret = new_secret
+
+    def hold(self, uow: UnitOfWork, family: Family) -> None:
+        """Let no grant be withdrawn and no family be ended between our look and our commit.
+
+        Either such an ending waits and then sees the new token, whose status bit it sets, or we
+        wait and then see the ending. Consents before families, as those who end them do.
+        """
+        for consent in uow.select(Consent, subject_id=family.subject_id):
+            uow.hold(Consent, consent.id)
+        uow.hold(Family, family.id)
 
     def issue(
         self,

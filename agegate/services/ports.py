@@ -69,6 +69,10 @@ class UnitOfWork(Reader, Protocol):
         """
         ...
 
+    def hold(self, kind: type[Any], id_: str) -> None:
+        """Nobody changes this row until the transaction ends; whoever does so now is waited for."""
+        ...
+
     def delete(self, kind: type[Any], id_: str) -> None:
         """Remove irretrievably; a missing one is fine."""
         ...

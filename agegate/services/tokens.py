@@ -105,6 +105,7 @@ class TokenService:
                     created_at=uow.now,
                     expires_at=uow.now + FAMILY_FOR,
                 )
+                self._issuer.hold(uow, family)
                 tokens = self._issuer.issue(
                     uow,
                     client,
@@ -134,6 +135,9 @@ class TokenService:
         try:
             with self._core.store.write() as uow:
                 family = uow.find(Family, stored.family_id)
+                if family is not None:
+                    self._issuer.hold(uow, family)
+                    family = uow.find(Family, stored.family_id)
                 if (
                     family is None
                     or not family.is_live(now=uow.now)

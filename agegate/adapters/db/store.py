@@ -118,6 +118,12 @@ class SqlUnitOfWork(SqlReader):
             raise ConflictError(f"this {type(thing).__name__.lower()} was changed by somebody else")
         return after  # type: ignore[no-any-return]  # The type of `thing`, one version on.
 
+    def hold(self, kind: type[Any], id_: str) -> None:
+        # SQLite has one writer at a time, so it needs (and knows) no such words.
+        table = self._mappers[kind].table
+        query = select(table.c.id).where(table.c.id == id_).with_for_update(read=True)
+        self._connection.execute(query)
+
     def delete(self, kind: type[Any], id_: str) -> None:
         table = self._mappers[kind].table
         self._connection.execute(table.delete().where(table.c.id == id_))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from werkzeug.test import TestResponse
 
 from agegate.domain.grants import Family, IssuedToken, RefreshToken
-from tests.integration.oauth.world import World
+from tests.integration.oauth.world import World, claims_of
 
 AT_ONCE = 8
 
@@ -89,6 +90,39 @@ def test_many_revocations_at_once_are_one(any_world: World) -> None:
     answers = all_at_once(lambda: any_world.revoke(tokens["refresh_token"]))
     assert {a.status_code for a in answers} == {200}
     assert any_world.introspect(tokens["access_token"]) == {"active": False}
+
+
+@pytest.mark.parametrize("end", ["withdraw", "revoke", "erase"])
+def test_what_ends_while_tokens_are_refreshed_leaves_no_status_bit_unset(
+    any_world: World, end: str
+) -> None:
+    """Whoever checks offline knows nothing but the bit (Token Status List)."""
+    browser = any_world.browser()
+    path = browser.as_child()
+    any_world.parent_decides()
+    tokens = [any_world.tokens(browser.finish(path))]
+    stop = threading.Event()
+
+    def refresh() -> None:
+        while not stop.is_set():
+            answer = any_world.refresh(tokens[-1]["refresh_token"])
+            if answer.status_code != 200:
+                return
+            tokens.append(answer.get_json())
+
+    thread = threading.Thread(target=refresh)
+    thread.start()
+    if end == "revoke":
+        any_world.revoke(tokens[0]["refresh_token"])
+    else:
+        any_world.parent_ends(end)
+    stop.set()
+    thread.join(timeout=60)
+    any_world.move(timedelta(seconds=2))
+    for issued in tokens:
+        claims = claims_of(issued["access_token"])
+        carried = claims["consent"]["state"] == "granted" or end != "withdraw"
+        assert any_world.status_bit(issued["access_token"]) == int(carried)
 
 
 def test_different_codes_at_once_all_win_and_share_no_status_bit(any_world: World) -> None:
