@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
@@ -61,10 +62,16 @@ def end_family(uow: UnitOfWork, core: Core, family: Family, *, reason: str) -> N
 
 
 def spend_tokens(uow: UnitOfWork, consent: Consent) -> None:
-    """Set the status bit of every token that carried this grant.
+    """Set the status bit of every token that carried this grant; the tokens stay known."""
+    _spend(uow, uow.select(IssuedToken, record=consent.id))
 
-    The tokens themselves stay known.
-    """
-    for issued in uow.select(IssuedToken, record=consent.id):
+
+def spend_tokens_of(uow: UnitOfWork, subject: Subject) -> None:
+    """Set the status bit of every token that speaks of this subject's age as it was."""
+    _spend(uow, uow.select(IssuedToken, subject_id=subject.id))
+
+
+def _spend(uow: UnitOfWork, tokens: Iterable[IssuedToken]) -> None:
+    for issued in tokens:
         if issued.expires_at > uow.now and not issued.withdrawn:
             uow.save(replace(issued, withdrawn=True))

@@ -11,30 +11,27 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from agegate.domain.age import AgeRange, combine_ranges
-from agegate.domain.change import NewFact
 from agegate.domain.consent import Consent
 from agegate.domain.errors import ConflictError, LinkExpiredError, NotAllowedNowError
 from agegate.domain.grants import Flow
-from agegate.domain.growing import grown, known_range
+from agegate.domain.growing import known_range
 from agegate.domain.ids import (
     ClientId,
     Digest,
     FlowId,
-    Sub,
     SubjectId,
     digest,
 )
-from agegate.domain.ledger import FactKind
 from agegate.domain.operators import Client, UnderThreshold
 from agegate.domain.people import BrowserSubject, Subject
 from agegate.domain.place_rules import PlaceRules
 from agegate.domain.standing import Standing
 from agegate.domain.tiers import decide_tier, needs_parent
-from agegate.methods.base import AgeCase, AgeFinding, AgeMethod, Ask, Done
+from agegate.methods.base import AgeCase, AgeMethod, Ask, Done
 from agegate.services.asked import Asked
 from agegate.services.core import Core, Registration
 from agegate.services.ports import Reader, UnitOfWork
+from agegate.services.subjects import know
 from agegate.services.tokens import TokenService
 from agegate.wire.tiers import AgeTier, ConsentState
 
@@ -173,7 +170,14 @@ class ScreeningService:
             if not isinstance(step, Done):
                 raise NotAllowedNowError("this method has not come to an end")
             is_new = flow.subject_id is None
-            subject = self._know(uow, flow, view.registration, step.found, view.rules)
+            subject = know(
+                uow,
+                self._core,
+                flow,
+                step.found,
+                registered=view.registration,
+                rules=view.rules,
+            )
             flow = uow.save(replace(flow, subject_id=subject.id, ask_age=False))
             self._remember(uow, flow, subject, is_new=is_new)
             view = self._view(uow, flow)
@@ -281,67 +285,6 @@ class ScreeningService:
 
     # -- subjects --------------------------------------------------------------------------------
 
-    def _know(
-        self,
-        uow: UnitOfWork,
-        flow: Flow,
-        registered: Registration,
-        finding: AgeFinding,
-        rules: PlaceRules,
-    ) -> Subject:
-        old = uow.find(Subject, flow.subject_id) if flow.subject_id else None
-        subject = old or self._new_subject(uow, flow, registered)
-        before = known_range(grown(subject, rules.boundaries, today=rules.today(uow.now)))
-        found = finding.range if before is None else combine_ranges([before, finding.range])
-        keeps_old = before is not None and _lower(before) <= _lower(finding.range)
-        after = replace(
-            subject,
-            lower=found.lower,
-            upper=found.upper,
-            turns_on=subject.turns_on if keeps_old else finding.turns_on,
-            method=finding.method,
-            method_class=finding.method_class,
-            level=finding.level,
-            age_at=uow.now,
-        )
-        if old is None:
-            uow.add(after)
-        else:
-            after = uow.save(after)
-        self._state_age(uow, registered, after, rules)
-        return after
-
-    def _new_subject(self, uow: UnitOfWork, flow: Flow, registered: Registration) -> Subject:
-        id_ = SubjectId(self._core.new_id("su"))
-        # One key, one sector per client: two clients can't join their people (OIDC Core, 8.1).
-        sub = Sub(self._core.sealer.index(f"{flow.client_id}\x00{id_}", use="pairwise"))
-        return Subject(
-            id=id_,
-            operator_id=registered.operator.id,
-            client_id=flow.client_id,
-            sub=sub,
-            place=flow.place,
-            created_at=uow.now,
-        )
-
-    def _state_age(
-        self, uow: UnitOfWork, registered: Registration, subject: Subject, rules: PlaceRules
-    ) -> None:
-        tier = decide_tier(known_range(subject), rules)
-        about = {"tier": tier.value, "method": subject.method or "", "place": rules.place}
-        kinds = [FactKind.AGE_RECORDED]
-        if tier is AgeTier.CHILD:
-            kinds.append(FactKind.AGE_ACTUAL_KNOWLEDGE)
-        for kind in kinds:
-            uow.state(
-                NewFact(
-                    kind=kind,
-                    operator_id=registered.operator.id,
-                    client_id=registered.client.id,
-                    data=about,
-                )
-            )
-
     def _remember(self, uow: UnitOfWork, flow: Flow, subject: Subject, *, is_new: bool) -> None:
         id_ = _at_client(flow.browser, flow.client_id)
         known = uow.find(BrowserSubject, id_)
@@ -387,7 +330,3 @@ class ScreeningService:
 
 def _at_client(browser: Digest, client_id: ClientId) -> Digest:
     return digest(f"{browser}|{client_id}")
-
-
-def _lower(age: AgeRange) -> int:
-    return age.lower or 0

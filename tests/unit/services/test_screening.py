@@ -8,10 +8,11 @@ import pytest
 
 from agegate.adapters.kinds import TABLES
 from agegate.domain.errors import FieldErrors, LinkExpiredError, NotAllowedNowError
-from agegate.domain.grants import Code
+from agegate.domain.grants import Code, IssuedToken
 from agegate.domain.ids import FlowId, digest
 from agegate.domain.operators import AudienceType, UnderThreshold
 from agegate.domain.people import BrowserSubject, Subject
+from agegate.domain.records import Event, EventType
 from agegate.services.screening import NextStep
 from agegate.wire.tiers import AgeTier, ConsentState
 from tests.factories import a_client, an_operator
@@ -371,3 +372,16 @@ def test_law_1_while_a_parent_decides_only_the_limited_mode_is_open(world: World
 def test_there_is_no_limited_mode_before_a_parent_was_asked(world: World) -> None:
     with pytest.raises(NotAllowedNowError):
         world.screening.finish(world.a_child(), browser=TABLET, limited=True)
+
+
+def test_a_lowered_tier_spends_older_tokens_and_tells_the_app(world: World) -> None:
+    first = world.begin()
+    world.screening.answer_age(first, ADULT, browser=TABLET)
+    token = world.token(first)
+    again = world.begin(ask_age=True)
+    world.screening.answer_age(again, CHILD, browser=TABLET)
+    assert world.introspect(token) == {"active": False}
+    with world.store.read() as r:
+        assert [issued.withdrawn for issued in r.select(IssuedToken)] == [True]
+        told = [(e.type, e.state) for e in r.select(Event)]
+    assert (EventType.AGE_TIER_CHANGED, "child") in told
