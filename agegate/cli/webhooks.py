@@ -132,10 +132,12 @@ def _test(here: Surroundings, args: argparse.Namespace) -> int:
     print(f"bad signature:  {_verdict(trial.bad, accepted=trial.bad.startswith('2'))}")
     if is_right:
         print("This receiver takes what we sign and nothing else.")
-    elif trial.accepts_good and trial.bad.startswith("2"):
+    elif not trial.accepts_good:
+        print("This receiver does not take what we send.")
+    elif trial.bad.isdecimal():
         print("This receiver takes what anybody signs: it does not verify signatures.")
     else:
-        print("This receiver does not take what we send.")
+        print("Without an answer to the bad signature nothing is shown. Try again.")
     return OK if is_right else NOT_RIGHT
 
 
