@@ -52,7 +52,7 @@ def written(database: Database) -> bytes:
 def test_the_kinds_that_hold_secrets_are_these() -> None:
     assert {name_of(kind): sealed_fields(kind) for kind in WITH_SECRETS} == {
         "contacts": ("address",),
-        "credentials": ("webhook_secret",),
+        "credentials": ("webhook_secret", "old_webhook_secret"),
         "outbox": ("payload",),
         "parents": ("address",),
         "proof_runs": ("memo",),
