@@ -13,7 +13,7 @@ from agegate.cli.surroundings import Surroundings, Work
 def register(commands: Any, here: Surroundings, *, work: Work) -> None:
     parser = commands.add_parser(
         "worker",
-        help="letters, expiry, birthdays, retention, the ledger",
+        help="letters, webhooks, expiry, birthdays, retention, the ledger",
         description="Run beside `agegate serve`, as many of them as you like. Stops cleanly at "
         "SIGTERM; what it was killed over, another one takes up.",
         epilog="example: agegate worker --once",

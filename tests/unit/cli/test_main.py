@@ -24,7 +24,7 @@ PRODUCTION = {
 }
 COMMANDS = (
     "serve", "worker", "sweep", "migrate", "apply", "rules", "keys", "ledger", "erase", "demo",
-    "settings",
+    "settings", "webhooks",
 )  # fmt: skip
 Command = Callable[..., tuple[int, str, str]]
 
