@@ -10,9 +10,8 @@ from datetime import date, datetime
 from typing import Any, TypeVar
 
 from agegate.adapters.kinds import TABLES, UNIQUE
-from agegate.domain.change import Change, NewFact
+from agegate.adapters.recording import Recording
 from agegate.domain.errors import ConflictError, NotFoundError
-from agegate.domain.ids import FactId
 from agegate.domain.ledger import GENESIS, Fact
 from agegate.domain.records import Event
 from agegate.services.ports import Clock, NewId, Reader, UnitOfWork
@@ -69,19 +68,14 @@ class MemoryReader:
         return found[:limit]
 
 
-class MemoryUnitOfWork(MemoryReader):
+class MemoryUnitOfWork(MemoryReader, Recording):
     def __init__(
         self, tables: Tables, install: Callable[[Tables], None], *, now: datetime, new_id: NewId
     ) -> None:
         mine = _copy(tables)
-        super().__init__(lambda: mine)
+        MemoryReader.__init__(self, lambda: mine)
+        Recording.__init__(self, now=now, new_id=new_id)
         self._install = install
-        self._now = now
-        self._new_id = new_id
-
-    @property
-    def now(self) -> datetime:
-        return self._now
 
     def add(self, thing: Any) -> None:
         rows = self._tables[type(thing)]
@@ -107,31 +101,6 @@ class MemoryUnitOfWork(MemoryReader):
         if kind is Fact and id_ in self._tables[kind]:
             raise ConflictError("facts are append-only")
         self._tables[kind].pop(id_, None)
-
-    def record(self, change: Change[T], *, new: bool = False) -> T:
-        after = change.after
-        if new:
-            self.add(after)
-        else:
-            after = self.save(after)
-        self.state(change.fact)
-        return after
-
-    def state(self, fact: NewFact) -> None:
-        self.add(
-            Fact(
-                id=FactId(self._new_id("fact")),
-                kind=fact.kind,
-                at=self._now,
-                operator_id=fact.operator_id,
-                client_id=fact.client_id,
-                record=fact.record,
-                data=dict(fact.data),
-            )
-        )
-
-    def publish(self, event: Event) -> None:
-        self.add(event)
 
     def commit(self) -> None:
         self._install(_copy(self._tables))

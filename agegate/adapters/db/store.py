@@ -19,9 +19,8 @@ from agegate.adapters.db.lookups import DirectReader, Lookups
 from agegate.adapters.db.rows import RowMapper
 from agegate.adapters.db.stamps import Stamps
 from agegate.adapters.db.tables import TABLE_OF
-from agegate.domain.change import Change, NewFact
+from agegate.adapters.recording import Recording
 from agegate.domain.errors import ConflictError, NotFoundError, UnavailableError
-from agegate.domain.ids import FactId
 from agegate.domain.ledger import GENESIS, Fact
 from agegate.domain.records import Event
 from agegate.services.ports import Clock, NewId, Reader, Sealer, UnitOfWork
@@ -83,17 +82,12 @@ class SqlReader:
         return [mapper.from_row(row) for row in rows]
 
 
-class SqlUnitOfWork(SqlReader):
+class SqlUnitOfWork(SqlReader, Recording):
     def __init__(
         self, connection: Connection, mappers: Mappers, *, now: datetime, new_id: NewId
     ) -> None:
-        super().__init__(connection, mappers)
-        self._now = now
-        self._new_id = new_id
-
-    @property
-    def now(self) -> datetime:
-        return self._now
+        SqlReader.__init__(self, connection, mappers)
+        Recording.__init__(self, now=now, new_id=new_id)
 
     def add(self, thing: Any) -> None:
         mapper = self._mappers[type(thing)]
@@ -127,31 +121,6 @@ class SqlUnitOfWork(SqlReader):
     def delete(self, kind: type[Any], id_: str) -> None:
         table = self._mappers[kind].table
         self._connection.execute(table.delete().where(table.c.id == id_))
-
-    def record(self, change: Change[T], *, new: bool = False) -> T:
-        after = change.after
-        if new:
-            self.add(after)
-        else:
-            after = self.save(after)
-        self.state(change.fact)
-        return after
-
-    def state(self, fact: NewFact) -> None:
-        self.add(
-            Fact(
-                id=FactId(self._new_id("fact")),
-                kind=fact.kind,
-                at=self._now,
-                operator_id=fact.operator_id,
-                client_id=fact.client_id,
-                record=fact.record,
-                data=dict(fact.data),
-            )
-        )
-
-    def publish(self, event: Event) -> None:
-        self.add(event)
 
     def commit(self) -> None:
         self._connection.commit()
