@@ -1,4 +1,4 @@
-"""What a token says, for how long, and never: RFC 9068, OIDC Core 2 and 8.1, law.md 9 H."""
+"""What a token says, for how long, and never: RFC 9068, OIDC Core 2, 8.1; duties 74 to 79."""
 
 from __future__ import annotations
 
