@@ -112,6 +112,11 @@ class Pages:
         visit: Visit = g.visit
         _keep_fresh(self._client, visit)
         behind = _behind(self._client, visit)
+        if behind.get("state") == "granted" and _state(visit) == "pending":
+            # The answer a child waits for should not wait for a button as well.
+            with visit.lock:
+                _renew(self._client, visit)
+            behind = _behind(self._client, visit)
         return render_template(
             "story.html",
             stage=_stage(visit),
